@@ -1,0 +1,450 @@
+"""Search spaces: checks user values and maps them to rows of the unit cube and back.
+
+A numeric dimension takes one cube column, an unordered categorical one column per
+choice (one-hot), and a dimension with a single value none at all.
+"""
+
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import Bounds
+from scipy.stats import qmc
+
+from pfnbo.errors import SpaceError
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real number in `[low, high]`, on a linear, log or stepped scale.
+
+    Args:
+        low: smallest value.
+        high: largest value; equal to `low` fixes the parameter.
+        log: search uniformly in the logarithm; needs `low > 0`.
+        step: distance of the legal values, counted from `low`.
+    """
+
+    low: float
+    high: float
+    log: bool = field(default=False, kw_only=True)
+    step: float | None = field(default=None, kw_only=True)
+
+    def check(self, name: str) -> None:
+        """Raise `SpaceError` when the limits have no meaning."""
+        _check_limits(name, self.low, self.high, self.log)
+        if self.step is not None and not 0 < self.step < math.inf:
+            raise SpaceError(f"step of {name!r} is {self.step}: it must be positive.")
+        if self.step is not None and self.log:
+            raise SpaceError(f"{name!r} has both log=True and a step: drop one.")
+
+    @property
+    def levels(self) -> int:
+        """Number of legal values, 0 for a continuum."""
+        if self.low == self.high:
+            return 1
+        if self.step is None:
+            return 0
+        return int(math.floor((self.high - self.low) / self.step + 1e-9)) + 1
+
+    def at(self, u: float) -> float:
+        """Return the value at position `u` in [0, 1] of the scale."""
+        if self.levels == 1:
+            return float(self.low)
+        if self.step is not None:
+            return float(self.low + round(u * (self.levels - 1)) * self.step)
+        value = _from_unit(u, self.low, self.high, self.log)
+        return float(min(max(value, self.low), self.high))
+
+    def position(self, name: str, value: Any) -> float:
+        """Return the position in [0, 1] of a legal value."""
+        value = _number(name, value)
+        slack = 1e-9 * (self.high - self.low)
+        _check_inside(name, value, self.low, self.high, slack)
+        if self.step is None:
+            return _to_unit(value, self.low, self.high, self.log)
+        level = (value - self.low) / self.step
+        if abs(level - round(level)) > 1e-6:
+            raise SpaceError(f"{name!r} is {value}: not on its steps of {self.step}.")
+        return round(level) / max(self.levels - 1, 1)
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number in `[low, high]`, both included.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        log: search uniformly in the logarithm; needs `low > 0`.
+    """
+
+    low: int
+    high: int
+    log: bool = field(default=False, kw_only=True)
+
+    def check(self, name: str) -> None:
+        """Raise `SpaceError` when the limits have no meaning."""
+        _check_limits(name, self.low, self.high, self.log)
+        for end in (self.low, self.high):
+            if end != round(end):
+                raise SpaceError(
+                    f"Int {name!r} has limit {end}: use whole numbers, or Float."
+                )
+
+    @property
+    def levels(self) -> int:
+        """Number of legal values."""
+        return int(self.high - self.low) + 1
+
+    def at(self, u: float) -> int:
+        """Return the value at position `u` in [0, 1] of the scale."""
+        value = round(_from_unit(u, self.low, self.high, self.log))
+        return int(min(max(value, self.low), self.high))
+
+    def position(self, name: str, value: Any) -> float:
+        """Return the position in [0, 1] of a legal value."""
+        value = _number(name, value)
+        if value != round(value):
+            raise SpaceError(f"{name!r} is {value}: a whole number is wanted.")
+        _check_inside(name, value, self.low, self.high, 0.0)
+        return _to_unit(value, self.low, self.high, self.log)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """One of several choices.
+
+    Args:
+        choices: the values, all different.
+        ordered: neighbours in `choices` are alike (a list of plate thicknesses);
+            otherwise all pairs are equally far apart.
+    """
+
+    choices: tuple[Any, ...]
+    ordered: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Accept any sequence of choices."""
+        object.__setattr__(self, "choices", tuple(self.choices))
+
+    def check(self, name: str) -> None:
+        """Raise `SpaceError` when there are no choices or two are equal."""
+        if not self.choices:
+            raise SpaceError(f"Categorical {name!r} has no choices: give at least one.")
+        for i, choice in enumerate(self.choices):
+            if choice in self.choices[:i]:
+                raise SpaceError(f"Categorical {name!r} lists {choice!r} twice.")
+
+    @property
+    def levels(self) -> int:
+        """Number of choices."""
+        return len(self.choices)
+
+    def at(self, u: float) -> Any:
+        """Return the choice at position `u` in [0, 1]."""
+        return self.choices[round(u * (self.levels - 1))]
+
+    def position(self, name: str, value: Any) -> float:
+        """Return the position in [0, 1] of a choice."""
+        if value not in self.choices:
+            raise SpaceError(f"{name!r} is {value!r}: wanted one of {self.choices}.")
+        return self.choices.index(value) / max(self.levels - 1, 1)
+
+
+Dimension = Float | Int | Categorical
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Grid:
+    """What a maximizer must know of a space: which cube columns are discrete."""
+
+    levels: jax.Array  # (columns,) number of legal values, 0 where continuous
+    ratio: jax.Array  # (columns,) high / low on log scales, 1 elsewhere
+    groups: tuple[tuple[int, int], ...] = field(metadata=dict(static=True))
+    discrete: tuple[int, ...] = field(metadata=dict(static=True))
+
+    def snap(
+        self,
+        x: jax.Array,  # (columns,)
+    ) -> jax.Array:
+        """Return the legal row nearest to `x`."""
+        x = jnp.clip(x, 0, 1)
+        if not self.discrete and not self.groups:
+            return x
+        last = jnp.maximum(self.levels - 1, 1)
+        # On a log scale the legal values are even in t, not in x.
+        span = jnp.where(self.ratio > 1, self.ratio - 1, 1)
+        t = jnp.where(self.ratio > 1, (self.ratio**x - 1) / span, x)
+        t = jnp.round(t * last) / last
+        back = jnp.log1p(t * span) / jnp.log(jnp.where(self.ratio > 1, self.ratio, 2))
+        x = jnp.where(self.levels > 0, jnp.where(self.ratio > 1, back, t), x)
+        for start, width in self.groups:
+            hot = jax.nn.one_hot(jnp.argmax(x[start : start + width]), width)
+            x = x.at[start : start + width].set(hot.astype(x.dtype))
+        return x
+
+
+class Space:
+    """A box of named dimensions and its image, the unit cube.
+
+    Args:
+        dimensions: name -> `Float`, `Int`, `Categorical` or a `(low, high)` pair,
+            which is always a float, whatever the type of its ends.
+        keyed: whether points are dicts (True) or 1-D arrays in the same order.
+
+    Raises:
+        SpaceError: when there is no dimension or one has no meaning.
+    """
+
+    def __init__(self, dimensions: Mapping[str, Any], *, keyed: bool = True) -> None:
+        if not dimensions:
+            raise SpaceError("the space has no dimension: give at least one.")
+        for name in dimensions:
+            if not isinstance(name, str) or not name:
+                raise SpaceError(f"dimension name {name!r}: use a non-empty string.")
+        self.dimensions = {n: _dimension(n, v) for n, v in dimensions.items()}
+        for name, dimension in self.dimensions.items():
+            dimension.check(name)
+        if not keyed and any(isinstance(d, Categorical) for d in self.values()):
+            keyed = True
+        self.keyed = keyed
+        widths = [_width(d) for d in self.values()]
+        self._starts = np.concatenate([[0], np.cumsum(widths)]).astype(int)
+        self.columns = int(self._starts[-1])
+
+    @classmethod
+    def from_bounds(cls, bounds: Any) -> "Space":
+        """Return the space that any accepted form of bounds describes.
+
+        Args:
+            bounds: a `Space`, dict, `scipy.optimize.Bounds`, list of pairs or
+                `(d, 2)` array.
+        """
+        if isinstance(bounds, Space):
+            return bounds
+        if isinstance(bounds, Mapping):
+            return cls(bounds)
+        if isinstance(bounds, Bounds):
+            low, high = np.broadcast_arrays(bounds.lb, bounds.ub)
+            bounds = np.stack([np.atleast_1d(low), np.atleast_1d(high)], axis=1)
+        try:
+            pairs = list(bounds)
+        except TypeError:
+            raise SpaceError(
+                f"bounds are {bounds!r}: wanted pairs such as [(0, 1), (-5, 5)]."
+            ) from None
+        return cls({f"x{i}": pair for i, pair in enumerate(pairs)}, keyed=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the dimensions in order."""
+        return tuple(self.dimensions)
+
+    def values(self) -> tuple[Dimension, ...]:
+        """Dimensions in order."""
+        return tuple(self.dimensions.values())
+
+    def __len__(self) -> int:
+        """Return the number of dimensions."""
+        return len(self.dimensions)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.dimensions)
+
+    def __getitem__(self, name: str) -> Dimension:
+        """Return the dimension of that name."""
+        return self.dimensions[name]
+
+    def __repr__(self) -> str:
+        """Return the constructor call."""
+        return f"Space({self.dimensions!r})"
+
+    @property
+    def cardinality(self) -> float:
+        """Number of different points, infinite when a dimension is continuous."""
+        counts = [d.levels for d in self.values()]
+        return math.inf if 0 in counts else float(math.prod(counts))
+
+    @property
+    def grid(self) -> Grid:
+        """The discrete structure of the cube columns, for the maximizer."""
+        levels, ratio = np.zeros(self.columns), np.ones(self.columns)
+        groups = []
+        for dimension, start in zip(self.values(), self._starts, strict=False):
+            width = _width(dimension)
+            if width > 1:
+                groups.append((int(start), width))
+            elif width == 1:
+                levels[start] = dimension.levels
+                if not isinstance(dimension, Categorical) and dimension.log:
+                    ratio[start] = dimension.high / dimension.low
+        discrete = tuple(int(i) for i in np.flatnonzero(levels))
+        return Grid(levels, ratio, tuple(groups), discrete)  # type: ignore[arg-type]
+
+    def encode(self, x: Any) -> np.ndarray:
+        """Return the cube row of one user point.
+
+        Args:
+            x: dict of values, or 1-D array-like in the order of the dimensions.
+
+        Returns:
+            float64 row `(columns,)`.
+
+        Raises:
+            SpaceError: when a value is missing, unknown or outside its bounds.
+        """
+        row = np.zeros(self.columns)
+        for (name, dimension), value, start in zip(
+            self.dimensions.items(), self._listed(x), self._starts, strict=False
+        ):
+            position = dimension.position(name, value)
+            width = _width(dimension)
+            if width == 1:
+                row[start] = position
+            elif width > 1:
+                row[start + round(position * (width - 1))] = 1.0
+        return row
+
+    def decode(self, row: np.ndarray) -> Any:
+        """Return the user point of a cube row, snapped to legal values.
+
+        Args:
+            row: `(columns,)` in [0, 1].
+        """
+        values = [
+            d.at(_position(row[s : s + _width(d)]))
+            for d, s in zip(self.values(), self._starts, strict=False)
+        ]
+        if self.keyed:
+            return dict(zip(self.names, values, strict=True))
+        return np.array(values, dtype=float)
+
+    def snap(self, row: np.ndarray) -> np.ndarray:
+        """Return the cube row that `decode` would use."""
+        return self.encode(self.decode(np.clip(row, 0, 1)))
+
+    def design(self, n: int, seed: int) -> np.ndarray:
+        """Return `n` scrambled Sobol points as cube rows `(n, columns)`.
+
+        Every value of a discrete dimension is equally likely.
+        """
+        sobol = qmc.Sobol(len(self), rng=np.random.default_rng(seed))
+        u = sobol.random_base2(max(n - 1, 0).bit_length())[:n]
+        rows = np.zeros((n, self.columns))
+        for j, (dimension, start) in enumerate(
+            zip(self.values(), self._starts, strict=False)
+        ):
+            width = _width(dimension)
+            level = np.floor(u[:, j] * max(dimension.levels, 1)).astype(int)
+            if width > 1:
+                rows[np.arange(n), start + level] = 1.0
+            elif width == 1:
+                rows[:, start] = _spread(dimension, u[:, j], level)
+        return rows
+
+    def _listed(self, x: Any) -> list[Any]:
+        if isinstance(x, Mapping):
+            missing = [n for n in self.names if n not in x]
+            unknown = [n for n in x if n not in self.dimensions]
+            if missing or unknown:
+                raise SpaceError(
+                    f"point has missing keys {missing} and unknown keys {unknown}: "
+                    f"wanted exactly {list(self.names)}."
+                )
+            return [x[n] for n in self.names]
+        try:
+            values = list(x)
+        except TypeError:
+            values = [x]
+        if len(values) != len(self):
+            raise SpaceError(
+                f"point {x!r} has {len(values)} values: wanted {len(self)}, "
+                f"one for each of {list(self.names)}."
+            )
+        return values
+
+
+def _dimension(name: str, given: Any) -> Dimension:
+    if isinstance(given, Dimension):
+        return given
+    try:
+        low, high = given
+    except (TypeError, ValueError):
+        raise SpaceError(
+            f"bounds for {name!r} are {given!r}: wanted a (low, high) pair, "
+            "Float, Int or Categorical."
+        ) from None
+    return Float(_number(name, low), _number(name, high))
+
+
+def _width(dimension: Dimension) -> int:
+    if dimension.levels == 1:
+        return 0
+    unordered = isinstance(dimension, Categorical) and not dimension.ordered
+    return dimension.levels if unordered else 1
+
+
+def _position(block: np.ndarray) -> float:
+    if len(block) > 1:
+        return int(np.argmax(block)) / (len(block) - 1)
+    return float(block[0]) if len(block) else 0.0
+
+
+def _spread(dimension: Dimension, u: np.ndarray, level: np.ndarray) -> np.ndarray:
+    if dimension.levels == 0:
+        return u
+    even = level / (dimension.levels - 1)
+    if isinstance(dimension, Int) and dimension.log:
+        return np.array([dimension.position("", dimension.at(v)) for v in u])
+    return even
+
+
+def _number(name: str, value: Any) -> float:
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise SpaceError(f"{name!r} has the value {value!r}: wanted a real number.")
+    return float(value)
+
+
+def _check_limits(name: str, low: float, high: float, log: bool) -> None:
+    low, high = _number(name, low), _number(name, high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise SpaceError(f"bounds for {name!r} are ({low}, {high}): give finite ones.")
+    if low > high:
+        raise SpaceError(
+            f"bounds for {name!r} are ({low}, {high}): low must be below high. "
+            f"Did you mean ({high}, {low})?"
+        )
+    if not math.isfinite(high - low):
+        raise SpaceError(f"bounds for {name!r} are ({low}, {high}): too far apart.")
+    if log and low <= 0:
+        raise SpaceError(f"{name!r} has log=True but low is {low}: give low > 0.")
+
+
+def _check_inside(
+    name: str, value: float, low: float, high: float, slack: float
+) -> None:
+    if not low - slack <= value <= high + slack:
+        raise SpaceError(f"{name!r} is {value}: outside its bounds ({low}, {high}).")
+
+
+def _to_unit(value: float, low: float, high: float, log: bool) -> float:
+    if low == high:
+        return 0.0
+    if log:
+        return math.log(value / low) / math.log(high / low)
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def _from_unit(u: float, low: float, high: float, log: bool) -> float:
+    if log:
+        return low * (high / low) ** u
+    return low + u * (high - low)
