@@ -1,0 +1,70 @@
+"""Acquisitions on the marginals of a posterior; output 0 is the objective, maximised.
+
+The outputs after it are constraints, feasible at or below their thresholds. Every
+score is a logarithm or adds one, so that a product of probabilities stays finite.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+
+from pfnbo.predictive import Normal
+
+
+class Marginals(Protocol):
+    """What an acquisition needs of a posterior."""
+
+    def predict(self, x: jax.Array) -> Normal:
+        """Return the marginals of all outputs at one point."""
+        ...
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Goal:
+    """What counts as an improvement and as feasible, in units of the outputs."""
+
+    best: jax.Array  # () feasible incumbent
+    found: jax.Array  # () bool, whether any feasible point is known
+    thresholds: jax.Array  # (constraints,)
+
+
+def _objective(y: Normal) -> Normal:
+    return Normal(y.loc[0], y.scale[0])
+
+
+def log_feasibility(y: Normal, thresholds: jax.Array) -> jax.Array:
+    """Log probability that all constraints hold, taken as independent."""
+    return jnp.sum(Normal(y.loc[1:], y.scale[1:]).log_cdf(thresholds))
+
+
+def ei(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
+    """Log constrained expected improvement, Gardner et al. 2014; Ament et al. 2023.
+
+    While no feasible point is known it is the log probability of feasibility.
+    """
+    y = posterior.predict(x)
+    gain = _objective(y).log_ei(goal.best)
+    return jnp.where(goal.found, gain, 0) + log_feasibility(y, goal.thresholds)
+
+
+def pi(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
+    """Log probability of a feasible improvement, Kushner 1964."""
+    y = posterior.predict(x)
+    gain = _objective(y).log_sf(goal.best)
+    return jnp.where(goal.found, gain, 0) + log_feasibility(y, goal.thresholds)
+
+
+def ucb(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
+    """Upper 97.7 % quantile of the objective plus the log feasibility.
+
+    Source: Srinivas et al. 2010 with beta = 4, arXiv 0912.3995.
+    """
+    y = posterior.predict(x)
+    bound = y.loc[0] + 2 * y.scale[0]
+    return jnp.where(goal.found, bound, 0) + log_feasibility(y, goal.thresholds)
+
+
+ACQUISITIONS = {"ei": ei, "pi": pi, "ucb": ucb}

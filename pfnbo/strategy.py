@@ -1,0 +1,157 @@
+"""Knits surrogate, acquisition and maximizer into the choice of the next points."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
+from pfnbo.data import (
+    Data,
+    bucket,
+    constraint_view,
+    objective_views,
+    pad,
+)
+from pfnbo.maximize import trust
+from pfnbo.maximize.gradient import Region, propose
+from pfnbo.space import Space
+from pfnbo.surrogates.gp import GP, GPPosterior
+
+INCUMBENTS = 3
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What has been evaluated, on the host in float64."""
+
+    rows: np.ndarray  # (n, columns)
+    f: np.ndarray  # (n,) to be minimised, NaN where failed
+    g: np.ndarray  # (n, constraints), NaN where unknown
+    failed: np.ndarray  # (n,) bool
+
+    @property
+    def violation(self) -> np.ndarray:
+        """Largest positive constraint value, infinite where failed, (n,)."""
+        worst = np.max(np.nan_to_num(self.g, nan=np.inf), axis=1, initial=0.0)
+        return np.where(self.failed, np.inf, worst)
+
+    @property
+    def feasible(self) -> np.ndarray:
+        """Whether each evaluation satisfies every constraint, (n,)."""
+        return self.violation <= 0
+
+    def order(self) -> np.ndarray:
+        """Indices from best to worst: feasible by value, then by scaled violation."""
+        size = np.nanmedian(np.where(np.isfinite(self.g), np.abs(self.g), 0.0), axis=0)
+        scaled = np.log1p(np.maximum(self.g, 0) / np.where(size > 0, size, 1.0))
+        total = np.nan_to_num(scaled, nan=50.0).sum(axis=1)
+        total = np.where(self.failed, np.inf, total)
+        f = np.where(self.failed, np.inf, self.f)
+        return np.lexsort((f, np.where(self.feasible, 0.0, total)))
+
+    def improved(self) -> np.ndarray:
+        """Whether each evaluation was the best one when it came, (n,) bool."""
+        rank = np.empty(len(self.f), int)
+        rank[self.order()] = np.arange(len(self.f))
+        return rank == np.minimum.accumulate(rank)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How the next points are chosen.
+
+    Args:
+        surrogate: model of all outputs.
+        acquisition: "ei", "pi" or "ucb".
+        trust_region: None uses one above 15 cube columns.
+    """
+
+    surrogate: GP = GP()
+    acquisition: str = "ei"
+    trust_region: bool | None = None
+
+    def suggest(
+        self, key: jax.Array, space: Space, seen: Observations, pending: np.ndarray
+    ) -> np.ndarray | None:
+        """Return the next cube row `(columns,)`, None when every point is taken.
+
+        Args:
+            key: random key.
+            space: the search space.
+            seen: observations with at least one finite objective.
+            pending: rows under evaluation `(p, columns)`; they enter as fantasies
+                at the posterior mean (kriging believer, Ginsbourger et al. 2010).
+        """
+        with jax.enable_x64(True):
+            posterior, thresholds = self._fit(seen, len(pending))
+            feasible = seen.feasible
+            if len(pending):
+                posterior = _believe(posterior, seen.rows, pending)
+                feasible = np.append(feasible, np.zeros(len(pending), bool))
+            goal = _goal(posterior, thresholds, feasible)
+            region = self._region(space, seen, pending, posterior)
+            score = _SCORES[self.acquisition]
+            row, value = propose(key, score, (goal, posterior), region, space.grid)
+        return None if value == -np.inf else row
+
+    def _fit(self, seen: Observations, extra: int) -> tuple[GPPosterior, np.ndarray]:
+        views, jacobians = objective_views(np.where(seen.failed, np.nan, seen.f))
+        columns = [constraint_view(column) for column in seen.g.T]
+        if seen.failed.any():
+            # A label of +1 for a failure acts as one more constraint.
+            columns.append((np.where(seen.failed, 1.0, -1.0), 0.0))
+        y = np.stack([*-views, *(z for z, _ in columns)])
+        data = pad(seen.rows, y, bucket(len(seen.f) + extra))
+        posterior = self.surrogate.fit(data)
+        evidence = np.asarray(posterior.evidence)[: len(views)] + jacobians
+        chosen = int(np.argmax(np.nan_to_num(evidence, nan=-np.inf)))
+        lanes = np.array([chosen, *range(len(views), len(y))])
+        return posterior.select(lanes), np.array([t for _, t in columns], float)
+
+    def _region(self, space, seen: Observations, pending, posterior) -> Region:
+        order = seen.order()
+        centres = seen.rows[np.resize(order[:INCUMBENTS], INCUMBENTS)]
+        columns = space.columns
+        use = self.trust_region
+        if use is None:
+            use = columns > 15
+        low, high = np.zeros(columns), np.ones(columns)
+        if use and not seen.failed.all():
+            lengths = np.asarray(posterior.length_scales[0])
+            edge = trust.length(seen.improved(), columns)
+            low, high = trust.box(centres[0], lengths, edge)
+        size = posterior.x.shape[0]
+        taken = np.full((size, columns), np.nan)
+        rows = np.concatenate([seen.rows, pending])
+        taken[: len(rows)] = rows
+        return Region(low, high, centres, taken)  # type: ignore[arg-type]
+
+
+_SCORES = {
+    name: (lambda fn: lambda args, x: fn(args[0], args[1], x))(fn)
+    for name, fn in ACQUISITIONS.items()
+}
+
+
+def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:
+    """Return the incumbent: the largest posterior mean at a feasible observation."""
+    noise = np.exp(np.asarray(posterior.theta)[0, -1])
+    mean = np.asarray(posterior.y)[0] - noise * np.asarray(posterior.alpha)[0]
+    known = mean[: len(feasible)][feasible]
+    found = known.size > 0
+    best = np.max(known) if found else 0.0
+    return Goal(np.asarray(best), np.asarray(found), thresholds)  # type: ignore[arg-type]
+
+
+def _believe(posterior: GPPosterior, rows: np.ndarray, pending) -> GPPosterior:
+    mean = np.asarray(_means(posterior, np.asarray(pending)))
+    n, p = len(rows), len(pending)
+    y, seen, x = (np.array(a) for a in (posterior.y, posterior.seen, posterior.x))
+    x[n : n + p], y[:, n : n + p], seen[:, n : n + p] = pending, mean, True
+    return posterior.condition(Data(x, y, seen))  # type: ignore[arg-type]
+
+
+@jax.jit
+def _means(posterior: GPPosterior, x: jax.Array) -> jax.Array:
+    return jax.vmap(posterior.predict, out_axes=1)(x).loc
