@@ -1,1 +1,34 @@
 """Bayesian optimisation for expensive, constrained engineering problems, in JAX."""
+
+from pfnbo.errors import (
+    ObjectiveError,
+    PfnboError,
+    ProblemError,
+    SettingError,
+    SpaceError,
+    TellError,
+)
+from pfnbo.optimize import optimize
+from pfnbo.optimizer import Optimizer
+from pfnbo.result import Result
+from pfnbo.space import Categorical, Float, Int, Space
+from pfnbo.surrogates.gp import GP
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GP",
+    "Categorical",
+    "Float",
+    "Int",
+    "ObjectiveError",
+    "Optimizer",
+    "PfnboError",
+    "ProblemError",
+    "Result",
+    "SettingError",
+    "Space",
+    "SpaceError",
+    "TellError",
+    "optimize",
+]

@@ -16,13 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.special import erf, erfcx, logsumexp, ndtr, ndtri
+from jax.scipy.special import erf, erfc, logsumexp, ndtr, ndtri
 from jax.typing import ArrayLike
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _ROOT_2_PI = math.sqrt(2 / math.pi)  # mean of a standard half-normal
 _MEDIAN = 0.6744897501960817  # median of a standard half-normal
-_Z = np.arange(-8.0, 9.0)  # all but 1e-15 of a normal's mass lies between the ends
+_Z = np.linspace(-8, 8, 18)  # holds all but 1e-15 of a normal's mass; 0 is left out
 _GAUSS = np.polynomial.legendre.leggauss(8)
 # Tanh-sinh nodes r = exp(-_DEPTH) on (0, 1): they resolve the square-root
 # singularity which both Student-t integrals have at r = 1 when the argument is 0.
@@ -97,37 +97,52 @@ def _spread(*xs: ArrayLike) -> list[Array]:
     return [jnp.broadcast_to(a, shape).astype(dtype) for a in arrays]
 
 
+def _far(u: Array) -> float:
+    """Where asymptotic series take over: below, erfc cancels or underflows."""
+    return -10.0 if jnp.finfo(u.dtype).bits <= 32 else -30.0
+
+
+def _mills(u: Array) -> Array:
+    """Phi(u) / phi(u) for `_far(u)` <= u <= 0.
+
+    JAX's `erfcx` would do, but in float32 it is 0 for arguments from 9.2 to 9.4.
+    """
+    x = -u * math.sqrt(0.5)
+    return math.sqrt(math.pi / 2) * jnp.exp(x * x) * erfc(x)
+
+
 def _log_ndtr(u: Array) -> Array:
     """Log of the standard normal cdf.
 
     JAX's own `log_ndtr` has a gradient that is 0.15 % off at u = -1000 in float32.
     """
-    low = jnp.where(u < 0, u, 0)
-    tail = -low * low / 2 + jnp.log(erfcx(-low * math.sqrt(0.5)) / 2)
-    return jnp.where(u < 0, tail, jnp.log1p(-ndtr(-jnp.where(u < 0, 0, u))))
+    far = _far(u)
+    high, low = jnp.where(u < 0, 0, u), jnp.where(u < far, u, far)
+    mills = _mills(jnp.where((u >= far) & (u < 0), u, 0))
+    t = 1 / (low * low)
+    series = t * (-1 + t * (3 + t * (-15 + t * (105 - 945 * t))))
+    ratio = jnp.where(u < far, jnp.log1p(series) - jnp.log(-low), jnp.log(mills))
+    tail = -(jnp.where(u < 0, u, 0) ** 2) / 2 - _HALF_LOG_2PI + ratio
+    return jnp.where(u < 0, tail, jnp.log1p(-ndtr(-high)))
 
 
 def log_h(u: ArrayLike) -> Array:
     """Log of phi(u) + u Phi(u), the expected improvement of a unit normal.
 
-    Each branch sees only arguments it is good for, so no gradient is NaN. The last
-    one, the asymptotic series, starts where erfcx has lost as many digits to
-    cancellation as the series has left out.
+    Each branch sees only arguments it is good for, so no gradient is NaN. In
+    float32 the value is within 1e-6 and the gradient within 3e-5, both relative.
 
-    Source: Ament et al. 2023, arXiv 2310.20708, equation 9.
+    Source: Ament et al. 2023, arXiv 2310.20708, equation 9; the last branch has
+    more terms of the asymptotic series.
     """
-    u = jnp.asarray(u)
-    far = -10.0 if jnp.finfo(u.dtype).bits <= 32 else -30.0
-    high = jnp.where(u > -1, u, 0)
+    u = _spread(u)[0]
+    far = _far(u)
+    high, low = jnp.where(u > -1, u, 0), jnp.where(u < far, u, far)
     phi = jnp.exp(-high * high / 2 - _HALF_LOG_2PI)
     mid = jnp.where((u >= far) & (u <= -1), u, -1)
-    mills = math.sqrt(math.pi / 2) * erfcx(-mid * math.sqrt(0.5))
-    low = jnp.where(u < far, u, far)
     t = 1 / (low * low)
-    series = t * (-3 + t * (15 + t * (-105 + 945 * t)))
-    ratio = jnp.where(
-        u < far, jnp.log1p(series) - 2 * jnp.log(-low), jnp.log1p(mid * mills)
-    )
+    series = jnp.log1p(t * (-3 + t * (15 + t * (-105 + 945 * t)))) - 2 * jnp.log(-low)
+    ratio = jnp.where(u < far, series, jnp.log1p(mid * _mills(mid)))
     tail = -(jnp.where(u > -1, 0, u) ** 2) / 2 - _HALF_LOG_2PI + ratio
     return jnp.where(u > -1, jnp.log(phi + high * ndtr(high)), tail)
 
@@ -287,7 +302,7 @@ class Normal:
         return loc + scale * noise
 
     def knots(self) -> Array:
-        """Every standard deviation from -8 to 8."""
+        """Eighteen points from -8 to 8 standard deviations."""
         loc, scale = _spread(self.loc, self.scale)
         z = jnp.asarray(_Z, loc.dtype)
         z, loc, scale = _spread(z, loc[..., None], scale[..., None])
@@ -616,9 +631,9 @@ class Bars:
         return total + jnp.log(scale)
 
     def knots(self) -> Array:
-        """The inner borders, and eight more points in either tail."""
+        """The inner borders, and nine more points in either tail."""
         left, s_left, right, s_right = self._tails()
-        far = jnp.asarray(_Z[-8:], self.borders.dtype)
+        far = jnp.asarray(_Z[9:], self.borders.dtype)
         inner = self.borders[1:-1]
         ends = [left - s_left * far[::-1], inner, right + s_right * far]
         _, loc, scale = _spread(self.mean, self.loc, self.scale)

@@ -42,6 +42,7 @@ class Trace:
     """
 
     def __init__(self, problem: Any) -> None:
+        """Begin without an evaluation and with the clock stopped."""
         self.problem = problem
         self.space = Space.from_bounds(problem.space)
         self.rows: list[Row] = []
@@ -72,6 +73,10 @@ class Trace:
         """Evaluate the shared design, cube rows `(n, columns)`, and start the clock."""
         for row in x_init:
             self.evaluate_cube(row)
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Count the CPU time from now on towards the next evaluation."""
         self._mark = time.process_time()
 
     def points(self) -> list[list[Any]]:
@@ -114,7 +119,7 @@ def random(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[R
 
 
 def pfnbo(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
-    """Run `pfnbo.optimize` with its defaults; CPU time is the mean of the run."""
+    """Run `pfnbo.optimize`; CPU time is the mean of the run, compilation included."""
     import pfnbo as package
 
     space = Space.from_bounds(problem.space)
@@ -138,17 +143,18 @@ def pfnbo(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Ro
 
 
 def ax(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
-    """Run the Ax client with its default generation strategy."""
+    """Run the default models of the Ax client, with the design as initialisation."""
     _quiet()
     from ax.api.client import Client
 
-    logging.getLogger("ax").setLevel(logging.ERROR)
     trace = Trace(problem)
     names = trace.space.names
     client = Client(random_seed=seed)
     client.configure_experiment([_ax_parameter(n, trace.space[n]) for n in names])
     limits = [f"g{i} <= 0" for i in range(problem.n_constraints)]
     client.configure_optimization("-f", outcome_constraints=limits or None)
+    # With a budget of its own, Ax would spend one more evaluation on a Sobol point.
+    client.configure_generation_strategy(initialization_budget=0)
 
     def tell(index: int, f: float, g: np.ndarray) -> None:
         outcome = {"f": f} | {f"g{i}": float(v) for i, v in enumerate(g)}
@@ -156,8 +162,9 @@ def ax(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
 
     trace.design(x_init)
     for point, f, g in zip(trace.points(), trace.f, trace.g, strict=True):
-        values = [_plain(v) for v in point]
-        tell(client.attach_trial(dict(zip(names, values, strict=True))), f, g)
+        values = zip(names, point, strict=True)
+        legal = {n: _ax_value(trace.space[n], v) for n, v in values}
+        tell(client.attach_trial(legal), f, g)
     while len(trace.rows) < n_trials:
         for index, parameters in client.get_next_trials(max_trials=1).items():
             tell(index, *trace.evaluate([parameters[name] for name in names]))
@@ -167,23 +174,27 @@ def ax(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
 def _ax_parameter(name: str, dimension: Dimension) -> Any:
     from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
 
-    if isinstance(dimension, Categorical) or (
-        not isinstance(dimension, Int) and dimension.levels
-    ):
-        values = [_plain(value) for value in legal_values(dimension)]
-        ordered = not isinstance(dimension, Categorical) or dimension.ordered
-        kind = {bool: "bool", int: "int", float: "float"}.get(type(values[0]), "str")
-        return ChoiceParameterConfig(
-            name=name, values=values, parameter_type=kind, is_ordered=ordered
-        )
     whole = isinstance(dimension, Int)
-    kind = int if whole else float
-    return RangeParameterConfig(
+    if whole or not dimension.levels:
+        return RangeParameterConfig(
+            name=name,
+            bounds=(
+                _ax_value(dimension, dimension.low),
+                _ax_value(dimension, dimension.high),
+            ),
+            parameter_type="int" if whole else "float",
+            scaling="log" if dimension.log else "linear",
+        )
+    return ChoiceParameterConfig(
         name=name,
-        bounds=(kind(dimension.low), kind(dimension.high)),
-        parameter_type="int" if whole else "float",
-        scaling="log" if dimension.log else "linear",
+        values=[_ax_value(dimension, value) for value in legal_values(dimension)],
+        parameter_type="float",
+        is_ordered=not isinstance(dimension, Categorical) or dimension.ordered,
     )
+
+
+def _ax_value(dimension: Dimension, value: Any) -> Any:
+    return int(value) if isinstance(dimension, Int) else float(value)
 
 
 def optuna_gp(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
@@ -210,7 +221,7 @@ def optuna_gp(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> lis
         point = zip(space, listed(space.decode(row)), strict=True)
         study.enqueue_trial({n: _optuna_value(space[n], v) for n, v in point})
     study.optimize(objective, n_trials=len(x_init))
-    trace._mark = time.process_time()
+    trace.start_clock()
     study.optimize(objective, n_trials=n_trials - len(x_init))
     return trace.rows
 
@@ -348,23 +359,23 @@ def skopt(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Ro
 
 
 def nevergrad(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
-    """Run the NGOpt wizard of Nevergrad on the unit cube."""
+    """Run NGOpt of Nevergrad on the unit cube from the best point of the design."""
     _quiet()
     import nevergrad as ng
 
     trace = Trace(problem)
-    start = np.full(trace.space.columns, 0.5)
-    array = ng.p.Array(init=start, lower=0.0, upper=1.0)
+    trace.design(x_init)
+    # Its own start, the centre, would be the optimum of several test functions.
+    best = trace.cube[int(np.argmin(trace.f))]
+    array = ng.p.Array(init=best, lower=0.0, upper=1.0)
     optimizer = ng.optimizers.NGOpt(parametrization=array, budget=n_trials)
     optimizer.parametrization.random_state.seed(seed)
-    for row in x_init:
+    for row, f in zip(trace.cube.copy(), trace.f.copy(), strict=True):
         optimizer.suggest(row)
-    for i in range(n_trials):
+        optimizer.tell(optimizer.ask(), f)
+    while len(trace.rows) < n_trials:
         candidate = optimizer.ask()
-        f, _ = trace.evaluate_cube(candidate.value)
-        optimizer.tell(candidate, f)
-        if i + 1 == len(x_init):
-            trace._mark = time.process_time()
+        optimizer.tell(candidate, trace.evaluate_cube(candidate.value)[0])
     return trace.rows
 
 
@@ -391,6 +402,7 @@ def _plain(value: Any) -> Any:
 
 def _quiet() -> None:
     warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
 
 
 METHODS: dict[str, Method] = {

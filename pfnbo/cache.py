@@ -1,0 +1,39 @@
+"""The persistent compilation cache, switched on at the doors only."""
+
+import os
+import sys
+from pathlib import Path
+
+import jax
+
+VARIABLE = "PFNBO_COMPILATION_CACHE"
+
+
+def folder() -> Path:
+    """Return the cache folder of this user on this platform."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / "pfnbo" / "xla"
+
+
+def enable_compilation_cache() -> None:
+    """Keep compiled programs between processes, unless the user decided otherwise.
+
+    `PFNBO_COMPILATION_CACHE=off` switches it off and any other value names the
+    folder. A cache that JAX already has, or a folder that can't be made, is left
+    alone: the cache only saves time.
+    """
+    wish = os.environ.get(VARIABLE, "")
+    if wish.lower() in ("off", "0", "no") or jax.config.jax_compilation_cache_dir:
+        return
+    try:
+        path = Path(wish) if wish else folder()
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -1,0 +1,78 @@
+"""Benchmark problems with verified optima, by name.
+
+Each is in physical units and knows its space, its best design and its source::
+
+    problem = get("speed_reducer")
+    f, g = problem(problem.x_star)
+
+The families `ackley`, `rosenbrock`, `levy`, `griewank`, `michalewicz` and
+`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`.
+"""
+
+import difflib
+import re
+
+from pfnbo.errors import ProblemError
+
+# Importing a module registers its problems.
+from pfnbo.problems import functions, machine, process, structures, truss  # noqa: F401
+from pfnbo.problems.problem import REGISTRY, Problem
+from pfnbo.problems.synthetic import (
+    DEFAULTS,
+    FAMILIES,
+    ackley,
+    griewank,
+    levy,
+    michalewicz,
+    rosenbrock,
+    styblinski_tang,
+)
+
+__all__ = [
+    "Problem",
+    "ackley",
+    "constrained",
+    "get",
+    "griewank",
+    "levy",
+    "michalewicz",
+    "names",
+    "rosenbrock",
+    "styblinski_tang",
+    "unconstrained",
+]
+
+
+def get(name: str) -> Problem:
+    """Return the problem of that name.
+
+    Args:
+        name: one of `names()`, or a family with its number of variables: "ackley20".
+
+    Raises:
+        ProblemError: when there is none; the message proposes the nearest names.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    family = re.fullmatch(r"([a-z_]+?)([1-9]\d{0,3})", str(name))
+    if family and family[1] in FAMILIES:
+        return FAMILIES[family[1]](int(family[2]))
+    close = difflib.get_close_matches(str(name).lower(), names(), n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise ProblemError(f"no problem {name!r}: {hint}(pfnbo.problems.names() lists all)")
+
+
+def names() -> tuple[str, ...]:
+    """Names of all problems, sorted; the families with one dimension each."""
+    families = (f"{family}{d}" for family, d in DEFAULTS)
+    return tuple(sorted([*REGISTRY, *families]))
+
+
+def constrained() -> tuple[str, ...]:
+    """Names of the problems with constraints, sorted."""
+    return tuple(n for n in names() if n in REGISTRY and REGISTRY[n].constraints)
+
+
+def unconstrained() -> tuple[str, ...]:
+    """Names of the problems without constraints, sorted."""
+    return tuple(n for n in names() if n not in constrained())

@@ -1,0 +1,175 @@
+"""The benchmark problem: a space, a formula and the optimum known for it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pfnbo.errors import SpaceError
+from pfnbo.space import Dimension, Float, Space
+
+Result = tuple[float, np.ndarray]
+Formula = Callable[[np.ndarray], Result]
+
+REGISTRY: dict[str, "Problem"] = {}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Problem:
+    """Minimise f(x) subject to g(x) <= 0, with the best design known.
+
+    Calling the problem evaluates it: `problem(x)` returns f when there are no
+    constraints and `(f, g)` otherwise, for x in physical units, either as a 1-D
+    array in the order of the space or as a dict.
+
+    Args:
+        name: the name that `pfnbo.problems.get` knows.
+        space: variables in physical units.
+        fn: the formula; maps x `(d,)` to f and g `(c,)`, `(0,)` without constraints.
+        constraints: names of the c constraints, each feasible where g <= 0.
+        x_star: best design known `(d,)`; one of them where it is not unique.
+        f_star: objective there.
+        units: unit of each variable, "-" for a number.
+        source: where the formula was published.
+        remarks: what to know before comparing with numbers from elsewhere.
+        tolerance: largest g (absolute, in the unit of the constraint) that still
+            counts as feasible; 0 when the digits of `x_star` satisfy every constraint.
+    """
+
+    name: str
+    space: Space
+    fn: Formula
+    constraints: tuple[str, ...]
+    x_star: np.ndarray
+    f_star: float
+    units: tuple[str, ...]
+    source: str
+    remarks: str = ""
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Freeze `x_star` and check its length and that of `units`."""
+        x_star = np.array(self.x_star, dtype=float)
+        x_star.flags.writeable = False
+        object.__setattr__(self, "x_star", x_star)
+        if x_star.shape != (self.dim,) or len(self.units) != self.dim:
+            raise SpaceError(
+                f"problem {self.name!r} has {self.dim} variables, but x_star has "
+                f"shape {x_star.shape} and there are {len(self.units)} units."
+            )
+
+    @property
+    def dim(self) -> int:
+        """Number of variables."""
+        return len(self.space)
+
+    @property
+    def n_constraints(self) -> int:
+        """Number of constraints."""
+        return len(self.constraints)
+
+    def __call__(self, x: Any) -> float | Result:
+        """Return f(x), or `(f, g)` when the problem has constraints.
+
+        Args:
+            x: dict name -> value, or 1-D array-like in the order of the space.
+
+        Raises:
+            SpaceError: when values are missing, unknown or not numbers.
+        """
+        f, g = self.evaluate(x)
+        return (f, g) if self.constraints else f
+
+    def evaluate(self, x: Any) -> Result:
+        """Return f(x) and g(x) `(c,)`, also when c = 0."""
+        f, g = self.fn(self._vector(x))
+        return float(f), np.asarray(g, dtype=float)
+
+    def feasible(self, x: Any) -> bool:
+        """Return whether every constraint holds at x, within `tolerance`."""
+        return bool(np.all(self.evaluate(x)[1] <= self.tolerance))
+
+    def __repr__(self) -> str:
+        """Return name and size."""
+        return (
+            f"<Problem {self.name}: {self.dim} variables, "
+            f"{self.n_constraints} constraints, best {self.f_star:.10g}>"
+        )
+
+    def _vector(self, x: Any) -> np.ndarray:
+        if isinstance(x, Mapping):
+            x = self._listed(x)
+        try:
+            vector = np.asarray(x, dtype=float)
+        except (TypeError, ValueError):
+            raise SpaceError(
+                f"{self.name} got {x!r}: wanted {self.dim} numbers, "
+                f"one for each of {list(self.space.names)}."
+            ) from None
+        if vector.shape != (self.dim,):
+            raise SpaceError(
+                f"{self.name} got an array of shape {vector.shape}: wanted "
+                f"({self.dim},), one value for each of {list(self.space.names)}."
+            )
+        return vector
+
+    def _listed(self, x: Mapping[str, Any]) -> list[Any]:
+        missing = [n for n in self.space.names if n not in x]
+        unknown = [n for n in x if n not in self.space.names]
+        if missing or unknown:
+            raise SpaceError(
+                f"{self.name} got a dict with missing keys {missing} and unknown "
+                f"keys {unknown}: wanted exactly {list(self.space.names)}."
+            )
+        return [x[n] for n in self.space.names]
+
+
+def register(
+    space: Mapping[str, Dimension],
+    *,
+    x_star: Sequence[float],
+    f_star: float,
+    source: str,
+    units: str | tuple[str, ...] = "-",
+    constraints: tuple[str, ...] = (),
+    remarks: str = "",
+    tolerance: float = 0.0,
+) -> Callable[[Formula], Formula]:
+    """Return a decorator that lists a formula as the problem of the same name.
+
+    The formula itself stays an ordinary function of its module.
+
+    Args:
+        space: dimensions by name.
+        x_star: best design known.
+        f_star: objective there.
+        source: where the formula was published.
+        units: one unit for all variables or a unit for each.
+        constraints: names of the constraints.
+        remarks: see `Problem`.
+        tolerance: see `Problem`.
+    """
+
+    def add(formula: Formula) -> Formula:
+        name = formula.__name__
+        REGISTRY[name] = Problem(
+            name=name,
+            space=Space(space),
+            fn=formula,
+            constraints=constraints,
+            x_star=np.array(x_star, dtype=float),
+            f_star=f_star,
+            units=(units,) * len(space) if isinstance(units, str) else units,
+            source=source,
+            remarks=remarks,
+            tolerance=tolerance,
+        )
+        return formula
+
+    return add
+
+
+def floats(n: int, low: float, high: float, first: int = 1) -> dict[str, Dimension]:
+    """Return n continuous dimensions x1, x2, ... with the same bounds."""
+    return {f"x{i}": Float(low, high) for i in range(first, first + n)}
