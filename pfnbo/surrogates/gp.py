@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 
 from pfnbo import bfgs
 from pfnbo.data import Data
@@ -65,6 +64,31 @@ def _squared_distance(
     return jnp.maximum(sq_a[:, None] + sq_b[None, :] - 2 * a @ b.T, 0)
 
 
+def inverse_root(
+    k: jax.Array,  # (n, n), n a power of two
+) -> tuple[jax.Array, jax.Array]:
+    """Return the inverse of the Cholesky factor of `k`, and the factor's diagonal.
+
+    Diagonal blocks of doubling size are inverted together by matrix products: on CPU
+    a batched triangular solve costs a hundred times as much as the factorisation.
+    """
+    chol = jnp.linalg.cholesky(k)
+    diagonal = jnp.diagonal(chol)
+    n = k.shape[0]
+    inverse = (1 / diagonal)[:, None, None]  # (blocks, size, size)
+    size = 1
+    while size < n:
+        pairs = n // (2 * size)
+        blocks = chol.reshape(pairs, 2, size, pairs, 2, size)[:, 1, :, :, 0, :]
+        below = jnp.moveaxis(jnp.diagonal(blocks, axis1=0, axis2=2), -1, 0)
+        upper, lower = inverse[0::2], inverse[1::2]
+        corner = -lower @ below @ upper
+        top = jnp.concatenate([upper, jnp.zeros_like(upper)], 2)
+        inverse = jnp.concatenate([top, jnp.concatenate([corner, lower], 2)], 1)
+        size *= 2
+    return inverse[0], diagonal
+
+
 @jax.custom_vjp
 def log_evidence(
     k: jax.Array,  # (n, n)
@@ -75,18 +99,17 @@ def log_evidence(
 
 
 def _log_evidence(k, y):
-    chol = jnp.linalg.cholesky(k)
-    alpha = jax.scipy.linalg.cho_solve((chol, True), y)
-    value = -0.5 * y @ alpha - jnp.sum(jnp.log(jnp.diagonal(chol)))
-    return value, (chol, alpha)
+    root, diagonal = inverse_root(k)
+    white = root @ y
+    value = -0.5 * white @ white - jnp.sum(jnp.log(diagonal))
+    return value, (root, white @ root)
 
 
 def _log_evidence_back(kept, bar):
     # Rasmussen 2006, eq. 5.9: one inverse is cheaper than the adjoint of a Cholesky.
-    chol, alpha = kept
-    inverse = jax.scipy.linalg.cho_solve((chol, True), jnp.eye(*chol.shape))
-    inverse = inverse.astype(alpha.dtype)
-    return bar * 0.5 * (alpha[:, None] * alpha[None, :] - inverse), -bar * alpha
+    root, alpha = kept
+    outer = alpha[:, None] * alpha[None, :]
+    return bar * 0.5 * (outer - root.T @ root), -bar * alpha
 
 
 log_evidence.defvjp(_log_evidence, _log_evidence_back)
@@ -260,10 +283,8 @@ def _fit(data: Data, noise: jax.Array, kernel: str, steps: int) -> GPPosterior:
 def _condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
     def one(theta, y, seen):
         k = _gram(theta, data.x, seen, kernel)
-        chol = jnp.linalg.cholesky(k)
-        eye = jnp.eye(k.shape[0], dtype=k.dtype)
-        root = solve_triangular(chol, eye, lower=True)
-        return root, root.T @ (root @ y)
+        root, _ = inverse_root(k)
+        return root, (root @ y) @ root
 
     root, alpha = jax.vmap(one)(theta, data.y, data.seen)
     return GPPosterior(
