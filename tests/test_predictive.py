@@ -11,7 +11,9 @@ import pytest
 from scipy import special, stats
 from scipy.integrate import quad
 
-from pfnbo.predictive import Bars, Mixture, Normal, Predictive, StudentT, log_h
+from pfnbo.bars import Bars
+from pfnbo.predictive import Mixture, Normal, Predictive, StudentT
+from pfnbo.special import log_h
 
 MASS, BORDERS = np.array([0.1, 0.2, 0.3, 0.4]), np.array([-3.0, -1.0, 0.0, 1.0, 3.0])
 WEIGHTS = np.array([0.5, 0.3, 0.2])

@@ -1,0 +1,152 @@
+"""The command `pfnbo`: runs the optimiser on a benchmark problem and lists them."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from pfnbo import problems
+from pfnbo.errors import PfnboError, SettingError
+from pfnbo.optimize import optimize
+from pfnbo.problems import Problem
+from pfnbo.result import Result
+
+USAGE_ERROR = 2  # exit code of argparse too
+INTERRUPTED = 130  # exit code of a shell after Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except PfnboError as error:
+        print(f"pfnbo: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pfnbo", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("optimize", help="minimise a benchmark problem")
+    run.add_argument("problem", metavar="PROBLEM", help="a name of `pfnbo problems`")
+    run.add_argument("--trials", type=int, default=50, help="evaluations in total")
+    run.add_argument("--seed", type=int, default=0, help="same seed, same run")
+    run.add_argument("--initial", type=int, help="size of the space-filling design")
+    run.add_argument("--plot", type=Path, help="picture of the convergence to write")
+    run.add_argument("--json", type=Path, help="file for the whole result")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.set_defaults(run=_optimize)
+    listing = commands.add_parser("problems", help="list the benchmark problems")
+    listing.set_defaults(run=_problems)
+    return parser
+
+
+def _problems(args: argparse.Namespace) -> int:
+    rows = [("problem", "variables", "constraints", "best known")]
+    for name in problems.names():
+        problem = problems.get(name)
+        rows.append(
+            (name, str(problem.dim), str(problem.n_constraints), _g(problem.f_star))
+        )
+    print("\n".join(_aligned(rows)))
+    return 0
+
+
+def _optimize(args: argparse.Namespace) -> int:
+    problem = problems.get(args.problem)
+    _check_outputs(args)
+    result = optimize(
+        problem,
+        n_trials=args.trials,
+        seed=args.seed,
+        n_initial=args.initial,
+        progress=not args.quiet,
+    )
+    print(report(problem, result))
+    if args.json:
+        result.save(args.json)
+    if args.plot:
+        result.plot("convergence", str(args.plot))
+    return INTERRUPTED if result.stop_reason == "interrupted" else 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse files that can't be written before any evaluation is spent."""
+    for path in filter(None, (args.plot, args.json)):
+        if not path.absolute().parent.is_dir():
+            raise SettingError(f"{path}: its folder does not exist.")
+    if not args.plot:
+        return
+    if find_spec("matplotlib") is None:
+        raise SettingError("--plot needs matplotlib: pip install 'pfnbo[plot]'.")
+    from matplotlib.figure import Figure
+
+    kinds = sorted(Figure().canvas.get_supported_filetypes())
+    if args.plot.suffix[1:].lower() not in kinds:
+        raise SettingError(f"{args.plot}: its suffix must be one of {kinds}.")
+
+
+def report(problem: Problem, result: Result) -> str:
+    """Return the best design, its objective and its constraints as text."""
+    lines = [f"{problem.name}: {result.message}"]
+    if result.x is not None:
+        lines += _design(problem, result.x)
+        lines += _objective(problem, result)
+        lines += _constraints(problem, result)
+    lines += ["", f"{result.nfev} evaluations, {int(result.feasible.sum())} feasible"]
+    if len(result.time_suggest):
+        median = float(np.median(result.time_suggest))
+        lines.append(f"{median:.3g} s per suggestion (median)")
+    return "\n".join(lines)
+
+
+def _design(problem: Problem, x: dict) -> list[str]:
+    units = ("" if unit == "-" else unit for unit in problem.units)
+    rows = [
+        (name, _g(x[name]), unit)
+        for name, unit in zip(problem.space.names, units, strict=True)
+    ]
+    return ["", "design", *_aligned(rows, indent=2)]
+
+
+def _objective(problem: Problem, result: Result) -> list[str]:
+    rows = [("found", _g(result.fun)), ("best known", _g(problem.f_star))]
+    if result.success:
+        rows.append(("gap", _gap(result.fun, problem.f_star)))
+    return ["", "objective", *_aligned(rows, indent=2)]
+
+
+def _gap(found: float, best: float) -> str:
+    gap = found - best
+    relative = f" ({100 * gap / abs(best):.3g} %)" if best else ""
+    return f"{gap:.3g}{relative}"
+
+
+def _constraints(problem: Problem, result: Result) -> list[str]:
+    if not problem.constraints:
+        return []
+    g = problem.evaluate(result.x)[1]
+    rows = [
+        (name, _g(value), "ok" if value <= 0 else "violated")
+        for name, value in zip(problem.constraints, g, strict=True)
+    ]
+    return ["", "constraints (feasible where <= 0)", *_aligned(rows, indent=2)]
+
+
+def _g(value: float) -> str:
+    return f"{value:.8g}"
+
+
+def _aligned(rows: Iterable[Sequence[str]], indent: int = 0) -> list[str]:
+    """Return the rows as lines whose columns are equally wide."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return [" " * indent + line.rstrip() for line in padded]

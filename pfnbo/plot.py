@@ -1,0 +1,105 @@
+"""Pictures of a result; matplotlib is imported only when one is drawn."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pfnbo.result import Result
+
+FEASIBLE = dict(marker="o", s=24, color="tab:blue", label="feasible")
+INFEASIBLE = dict(
+    marker="o", s=24, facecolors="none", edgecolors="tab:gray", label="infeasible"
+)
+FAILED = dict(marker="x", s=24, color="tab:red", label="failed", clip_on=False)
+COLUMNS = 4  # panels side by side in a picture of slices
+
+
+def convergence(result: "Result") -> "Figure":
+    """Return the objective over evaluations, with the best feasible one so far."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    ax = figure.subplots()
+    trials = np.arange(1, len(result.func_vals) + 1)
+    _scatter(ax, trials, result)
+    best = result.incumbents()
+    if np.isfinite(best).any():
+        ax.step(trials, best, where="post", color="tab:orange", label="best feasible")
+    ax.set_xlabel("evaluation")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_ylabel("objective" + (" (maximised)" if result.maximize else ""))
+    _finish(ax, result)
+    return figure
+
+
+def slices(result: "Result") -> "Figure":
+    """Return one panel per parameter with the objective against its value."""
+    from matplotlib.figure import Figure
+
+    names = list(result.names)
+    columns = min(COLUMNS, len(names)) or 1
+    rows = -(-len(names) // columns) or 1
+    figure = Figure(figsize=(1 + 2.6 * columns, 0.6 + 2.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for i, (ax, name) in enumerate(zip(panels.flat, names, strict=False)):
+        values = [x[name if isinstance(x, dict) else i] for x in result.x_iters]
+        _scatter(ax, _positions(ax, values), result)
+        ax.set_xlabel(name)
+    for ax in panels.flat[len(names) :]:
+        ax.set_visible(False)
+    for ax in panels[:, 0]:
+        ax.set_ylabel("objective")
+    _finish(panels.flat[0], result)
+    return figure
+
+
+def _scatter(ax: "Axes", x: np.ndarray, result: "Result") -> None:
+    """Draw every evaluation at abscissa `x`, the failed ones on the lower edge."""
+    f = result.func_vals
+    failed = ~np.isfinite(f)
+    feasible = np.asarray(result.feasible, bool) & ~failed
+    infeasible = ~feasible & ~failed
+    kinds: tuple[tuple[np.ndarray, dict[str, Any]], ...] = (
+        (infeasible, INFEASIBLE),
+        (feasible, FEASIBLE),
+    )
+    for mask, style in kinds:
+        if mask.any():
+            ax.scatter(x[mask], f[mask], **style)
+    if failed.any():
+        edge = np.zeros(int(failed.sum()))
+        ax.scatter(x[failed], edge, transform=ax.get_xaxis_transform(), **FAILED)
+
+
+def _positions(ax: "Axes", values: list[Any]) -> np.ndarray:
+    """Return where to draw the values; words and booleans get labelled ticks."""
+    if all(_is_number(v) for v in values):
+        return np.array(values, float)
+    labels = [str(v) for v in values]
+    choices = sorted(set(labels))
+    ax.set_xticks(range(len(choices)), choices)
+    return np.array([choices.index(label) for label in labels], float)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _finish(ax: "Axes", result: "Result") -> None:
+    """Choose the scale of the objective and name the marks."""
+    f = result.func_vals[np.isfinite(result.func_vals)]
+    if len(f) and f.min() > 0 and f.max() > 100 * f.min():
+        ax.set_yscale("log")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize="small")
+
+
+PLOTS: dict[str, Callable[["Result"], "Figure"]] = {
+    "convergence": convergence,
+    "slices": slices,
+}
