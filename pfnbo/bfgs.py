@@ -24,7 +24,7 @@ class _State(NamedTuple):
     step: jax.Array
     fresh: jax.Array  # whether `inverse` is still the identity
     done: jax.Array
-    count: jax.Array
+    used: jax.Array  # evaluations so far
 
 
 def minimize(
@@ -81,9 +81,9 @@ def minimize(
         gone = _advance(state, trial, value, grad, low, high, tolerance)
         kept = _retreat(state, low, high)
         new = jax.tree.map(lambda a, b: jnp.where(accept, a, b), gone, kept)
-        return new._replace(count=state.count + 1)
+        return new._replace(used=state.used + 1)
 
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.count < steps), body, state)
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.used < steps), body, state)
     return end.x, end.value
 
 
@@ -110,7 +110,7 @@ def _advance(state, trial, value, grad, low, high, tolerance) -> _State:
     done = jnp.max(jnp.abs(g), initial=0) < tolerance
     one = jnp.ones_like(state.step)
     fresh = state.fresh & ~useful
-    return _State(trial, value, grad, inverse, move, one, fresh, done, state.count)
+    return _State(trial, value, grad, inverse, move, one, fresh, done, state.used)
 
 
 def _retreat(state: _State, low: jax.Array, high: jax.Array) -> _State:

@@ -28,7 +28,9 @@ def enable_compilation_cache() -> None:
     alone: the cache only saves time.
     """
     wish = os.environ.get(VARIABLE, "")
-    if wish.lower() in ("off", "0", "no") or jax.config.jax_compilation_cache_dir:
+    if wish.lower() in ("off", "0", "no") or jax.config.read(
+        "jax_compilation_cache_dir"
+    ):
         return
     try:
         path = Path(wish) if wish else folder()

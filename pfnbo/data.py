@@ -89,7 +89,7 @@ def objective_views(f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def constraint_view(g: np.ndarray) -> tuple[np.ndarray, float]:
     """Return a robust view of one constraint and its feasibility threshold.
 
-    `sign(g) log(1 + |g| / s)` with `s` the median of `|g|` keeps the feasible side
+    `sign(g) log(1 + |g| / s)`, `s` the 80 % quantile of `|g|`, keeps the feasible side
     exactly and tames poles (bilog, Eriksson & Poloczek 2021, arXiv 2002.08526).
 
     Args:
@@ -98,9 +98,9 @@ def constraint_view(g: np.ndarray) -> tuple[np.ndarray, float]:
     Returns:
         Standardised values `(n,)` and the standardised image of 0.
     """
-    g = unit_scale(g)
+    g = unit_scale(np.where(np.isfinite(g), g, np.nan))
     size = np.abs(g[np.isfinite(g)])
-    scale = float(np.median(size)) if size.size else 1.0
+    scale = float(np.quantile(size, 0.8)) if size.size else 1.0
     scale = scale if scale > 1e-12 else 1.0
     z, mean, sd = standardize(np.sign(g) * np.log1p(np.abs(g) / scale))
     return z, -mean / sd

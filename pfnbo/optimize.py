@@ -1,5 +1,6 @@
 """The one line: minimise an expensive function under black-box constraints."""
 
+import copy
 import difflib
 import inspect
 import time
@@ -165,9 +166,9 @@ class _Run:
             raise SettingError(
                 "history: wanted (X, y), (X, y, g) or an earlier result."
             ) from None
-        g = rest[0] if rest else [None] * len(x)
-        if rest and self.guess:
-            self._rebuild(np.shape(g)[1])
+        g = list(rest[0]) if rest else [None] * len(x)
+        if g and rest and self.guess:
+            self._rebuild(len(np.atleast_1d(np.asarray(g[0]))))
         for point, value, constraint in zip(x, y, g, strict=True):
             self.study.tell(point, value, constraint)
         self.study._asked = len(x)
@@ -176,7 +177,9 @@ class _Run:
         points = list(x0)
         if len(points) == len(self.study.space) and all(map(np.isscalar, points)):
             points = [np.asarray(points)]
-        self.first = [self.study.space.decode(self.study.space.encode(x)) for x in points]
+        self.first = [
+            self.study.space.decode(self.study.space.encode(x)) for x in points
+        ]
 
     def loop(self, stops: _Stops, batch: int, executor, progress: bool) -> Result:
         started, reason, message = 0, "", ""
@@ -192,10 +195,10 @@ class _Run:
                         break
                     started += 1
                     if executor is None:
-                        self._finish(point, lambda p=point: self.fn(p))
+                        self._finish(point, lambda p=point: self.fn(copy.copy(p)))
                         reason = self._step(bar, stops)
                     else:
-                        flying[executor.submit(self.fn, point)] = point
+                        flying[executor.submit(self.fn, copy.copy(point))] = point
                 if not flying:
                     break
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:

@@ -52,6 +52,7 @@ class Optimizer:
         acquisition: str = "ei",
         trust_region: bool | None = None,
     ) -> None:
+        """Check every argument before anything is evaluated."""
         self.space = Space.from_bounds(bounds)
         self.constraint_names = _constraint_names(n_constraints)
         self.maximize = _flag("maximize", maximize)
@@ -228,7 +229,7 @@ def _initial(given: int | None, d: int) -> int:
 def _noise(noise: Any) -> float | None:
     if noise == "auto":
         return None
-    if isinstance(noise, numbers.Real) and 0 <= noise < math.inf:
+    if isinstance(noise, (int, float)) and 0 <= noise < math.inf:
         return float(noise)
     raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
 

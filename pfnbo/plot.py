@@ -11,17 +11,20 @@ if TYPE_CHECKING:
 
     from pfnbo.result import Result
 
-FEASIBLE = dict(marker="o", s=24, color="tab:blue", label="feasible")
-INFEASIBLE = dict(
+Style = dict[str, Any]
+
+FEASIBLE: Style = dict(marker="o", s=24, color="tab:blue", label="feasible")
+INFEASIBLE: Style = dict(
     marker="o", s=24, facecolors="none", edgecolors="tab:gray", label="infeasible"
 )
-FAILED = dict(marker="x", s=24, color="tab:red", label="failed", clip_on=False)
+FAILED: Style = dict(ls="", marker="x", ms=5, color="tab:red", clip_on=False)
 COLUMNS = 4  # panels side by side in a picture of slices
 
 
 def convergence(result: "Result") -> "Figure":
     """Return the objective over evaluations, with the best feasible one so far."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     ax = figure.subplots()
@@ -31,7 +34,7 @@ def convergence(result: "Result") -> "Figure":
     if np.isfinite(best).any():
         ax.step(trials, best, where="post", color="tab:orange", label="best feasible")
     ax.set_xlabel("evaluation")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylabel("objective" + (" (maximised)" if result.maximize else ""))
     _finish(ax, result)
     return figure
@@ -64,16 +67,18 @@ def _scatter(ax: "Axes", x: np.ndarray, result: "Result") -> None:
     failed = ~np.isfinite(f)
     feasible = np.asarray(result.feasible, bool) & ~failed
     infeasible = ~feasible & ~failed
-    kinds: tuple[tuple[np.ndarray, dict[str, Any]], ...] = (
-        (infeasible, INFEASIBLE),
-        (feasible, FEASIBLE),
-    )
-    for mask, style in kinds:
+    for mask, style in ((infeasible, INFEASIBLE), (feasible, FEASIBLE)):
         if mask.any():
             ax.scatter(x[mask], f[mask], **style)
     if failed.any():
         edge = np.zeros(int(failed.sum()))
-        ax.scatter(x[failed], edge, transform=ax.get_xaxis_transform(), **FAILED)
+        ax.plot(
+            x[failed],
+            edge,
+            transform=ax.get_xaxis_transform(),
+            label="failed",
+            **FAILED,
+        )
 
 
 def _positions(ax: "Axes", values: list[Any]) -> np.ndarray:

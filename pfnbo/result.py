@@ -1,4 +1,4 @@
-"""What a study found: a SciPy result with the whole history, as table, picture, file."""
+"""What a study found: a SciPy result with its history, as table, picture or file."""
 
 import json
 from pathlib import Path
@@ -38,16 +38,18 @@ class Result(OptimizeResult):
         """Return the result of a study whose best evaluation has index `best`."""
         failed = study._failed
         points = [study.space.decode(row) for row in study._rows]
-        usable = best is not None and not failed[best]
         feasible = (violation <= 0) & ~failed
-        success = usable and bool(feasible[best])
-        if not usable:
+        if best is None or failed[best]:
+            best, success = None, False
+        else:
+            success = bool(feasible[best])
+        if best is None:
             message = message or "no evaluation succeeded"
         elif not success:
             message = message or "no feasible point found: x violates least"
         return cls(
-            x=points[best] if usable else None,
-            fun=float(study._f[best]) if usable else np.nan,
+            x=None if best is None else points[best],
+            fun=np.nan if best is None else float(study._f[best]),
             success=success,
             status=0 if success else 1,
             message=message or "the best feasible point evaluated",
@@ -56,7 +58,7 @@ class Result(OptimizeResult):
             func_vals=study._f.copy(),
             constr=study._g.copy(),
             feasible=feasible,
-            maxcv=float(violation[best]) if usable else np.nan,
+            maxcv=np.nan if best is None else float(violation[best]),
             n_failed=int(failed.sum()),
             errors=list(study._errors),
             stop_reason=stop_reason,
@@ -124,7 +126,7 @@ class Result(OptimizeResult):
             plain[name] = np.nan if plain[name] is None else plain[name]
         for name in ("names", "constraint_names"):
             plain[name] = tuple(plain[name])
-        keyed = isinstance(plain["x"], dict)
+        keyed = any(isinstance(x, dict) for x in plain["x_iters"])
         if not keyed:
             plain["x_iters"] = [np.array(x) for x in plain["x_iters"]]
             plain["x"] = None if plain["x"] is None else np.array(plain["x"])

@@ -110,9 +110,9 @@ class Int:
     def position(self, name: str, value: Any) -> float:
         """Return the position in [0, 1] of a legal value."""
         value = _number(name, value)
+        _check_inside(name, value, self.low, self.high, 0.0)
         if value != round(value):
             raise SpaceError(f"{name!r} is {value}: a whole number is wanted.")
-        _check_inside(name, value, self.low, self.high, 0.0)
         return _to_unit(value, self.low, self.high, self.log)
 
 
@@ -204,6 +204,7 @@ class Space:
     """
 
     def __init__(self, dimensions: Mapping[str, Any], *, keyed: bool = True) -> None:
+        """Check the dimensions and lay out the cube columns."""
         if not dimensions:
             raise SpaceError("the space has no dimension: give at least one.")
         for name in dimensions:
@@ -427,6 +428,8 @@ def _check_limits(name: str, low: float, high: float, log: bool) -> None:
         raise SpaceError(f"bounds for {name!r} are ({low}, {high}): too far apart.")
     if log and low <= 0:
         raise SpaceError(f"{name!r} has log=True but low is {low}: give low > 0.")
+    if log and not math.isfinite(high / low):
+        raise SpaceError(f"bounds for {name!r} are ({low}, {high}): too far apart.")
 
 
 def _check_inside(

@@ -1,5 +1,6 @@
 """Knits surrogate, acquisition and maximizer into the choice of the next points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -128,10 +129,12 @@ class Strategy:
         return Region(low, high, centres, taken)  # type: ignore[arg-type]
 
 
-_SCORES = {
-    name: (lambda fn: lambda args, x: fn(args[0], args[1], x))(fn)
-    for name, fn in ACQUISITIONS.items()
-}
+def _scored(fn: Callable) -> Callable:
+    return lambda args, x: fn(*args, x)
+
+
+# Made once: a new function object would be a new compilation.
+_SCORES = {name: _scored(fn) for name, fn in ACQUISITIONS.items()}
 
 
 def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:
@@ -154,4 +157,4 @@ def _believe(posterior: GPPosterior, rows: np.ndarray, pending) -> GPPosterior:
 
 @jax.jit
 def _means(posterior: GPPosterior, x: jax.Array) -> jax.Array:
-    return jax.vmap(posterior.predict, out_axes=1)(x).loc
+    return posterior.means(x)

@@ -1,0 +1,1 @@
+"""Acquisitions: each scores one point given a posterior."""

@@ -32,12 +32,13 @@ class Goal:
 
 
 def _objective(y: Normal) -> Normal:
-    return Normal(y.loc[0], y.scale[0])
+    return jax.tree.map(lambda field: field[0], y)
 
 
 def log_feasibility(y: Normal, thresholds: jax.Array) -> jax.Array:
     """Log probability that all constraints hold, taken as independent."""
-    return jnp.sum(Normal(y.loc[1:], y.scale[1:]).log_cdf(thresholds))
+    constraints = jax.tree.map(lambda field: field[1:], y)
+    return jnp.sum(constraints.log_cdf(thresholds))
 
 
 def ei(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
@@ -63,7 +64,7 @@ def ucb(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
     Source: Srinivas et al. 2010 with beta = 4, arXiv 0912.3995.
     """
     y = posterior.predict(x)
-    bound = y.loc[0] + 2 * y.scale[0]
+    bound = _objective(y).icdf(0.977)
     return jnp.where(goal.found, bound, 0) + log_feasibility(y, goal.thresholds)
 
 

@@ -1,0 +1,1 @@
+"""Maximizers: each proposes rows of the unit cube given a score."""

@@ -158,9 +158,7 @@ def _exchanges(key, x: jax.Array, grid: Grid) -> jax.Array:
     rows = [x[None]]
     for start, width in grid.groups:
         hot = jnp.eye(width, dtype=dtype)
-        rows.append(
-            jnp.repeat(x[None], width, 0).at[:, start : start + width].set(hot)
-        )
+        rows.append(jnp.repeat(x[None], width, 0).at[:, start : start + width].set(hot))
     if len(columns):
         unit = 1 / jnp.maximum(grid.levels - 1, 1).astype(dtype)
         steps = jnp.asarray([-1, 1, -2, 2], dtype)

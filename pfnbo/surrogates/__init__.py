@@ -1,0 +1,1 @@
+"""Models: each fits data and gives a posterior that predicts."""

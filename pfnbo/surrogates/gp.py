@@ -147,6 +147,13 @@ class GPPosterior:
         var = prior - jnp.sum((root @ row) ** 2)
         return Normal(row @ alpha, jnp.sqrt(jnp.maximum(var, 1e-12 * prior)))
 
+    def means(
+        self,
+        x: jax.Array,  # (q, d)
+    ) -> jax.Array:
+        """Return the means of the latent outputs, (outputs, q)."""
+        return jax.vmap(lambda row: jnp.asarray(self.predict(row).loc), out_axes=1)(x)
+
     def select(self, outputs: np.ndarray) -> "GPPosterior":
         """Return the posterior of some outputs, on the host."""
         named = ("theta", "y", "seen", "root", "alpha", "evidence")
@@ -174,7 +181,7 @@ class GPPosterior:
         n: int,
     ) -> jax.Array:
         """Return `n` joint draws of the latent outputs, (n, outputs, q)."""
-        mean = jax.vmap(self.predict, out_axes=1)(x).loc
+        mean = self.means(x)
         cov = self.covariance(x, x)
         values, vectors = jnp.linalg.eigh(cov)
         scale = jnp.sqrt(jnp.maximum(values, 0))[:, None, :] * vectors
@@ -287,6 +294,4 @@ def _condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
         return root, (root @ y) @ root
 
     root, alpha = jax.vmap(one)(theta, data.y, data.seen)
-    return GPPosterior(
-        theta, data.x, data.y, data.seen, root, alpha, evidence, kernel
-    )
+    return GPPosterior(theta, data.x, data.y, data.seen, root, alpha, evidence, kernel)

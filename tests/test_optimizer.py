@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+
+from pfnbo import (
+    Categorical,
+    Int,
+    ObjectiveError,
+    Optimizer,
+    SettingError,
+    SpaceError,
+    TellError,
+)
+
+BOX = [(-1.0, 1.0), (-1.0, 1.0)]
+
+
+def _bowl(x):
+    return float((x[0] - 0.3) ** 2 + (x[1] + 0.2) ** 2)
+
+
+def test_ask_and_tell_find_the_minimum():
+    study = Optimizer(BOX, seed=0)
+    for _ in range(14):
+        (x,) = study.ask()
+        study.tell(x, _bowl(x))
+    result = study.result()
+    assert result.success and result.fun < 1e-3 and result.nfev == 14
+    assert _bowl(result.x) == result.fun and study.pending == []
+
+
+def test_the_same_history_gives_the_same_proposal():
+    points = np.random.default_rng(0).uniform(-1, 1, (6, 2))
+    asked = []
+    for _ in range(2):
+        study = Optimizer(BOX, seed=5, n_initial=1)
+        study._asked = 1
+        for x in points:
+            study.tell(x, _bowl(x))
+        asked.append(study.ask()[0])
+    np.testing.assert_array_equal(*asked)
+
+
+def test_pending_points_are_not_asked_again():
+    study = Optimizer(BOX, seed=0, n_initial=4)
+    for x in study.ask(4):
+        study.tell(x, _bowl(x))
+    points = study.ask(4)
+    assert len(study.pending) == 4
+    gaps = [np.abs(a - b).max() for i, a in enumerate(points) for b in points[:i]]
+    assert min(gaps) > 1e-3
+    study.tell(points[2], 1.0)
+    assert len(study.pending) == 3
+    assert not any(np.allclose(points[2], p) for p in study.pending)
+
+
+def test_points_never_asked_for_may_be_told():
+    study = Optimizer(BOX, seed=0)
+    study.tell([0.1, 0.1], 3.0)
+    assert study.result().nfev == 1
+    study.tell([0.1, 0.1], 2.0)
+    assert study.result().fun == 2.0
+
+
+@pytest.mark.parametrize("y", ["1", None, 1j, True, [1, 2], [], {}, {1}, [[1], [2, 3]]])
+def test_objectives_that_are_no_number_are_refused(y):
+    study = Optimizer(BOX)
+    with pytest.raises(ObjectiveError, match="objective"):
+        study.tell([0, 0], y)
+    assert study.result().nfev == 0
+
+
+@pytest.mark.parametrize("y", [1, np.float32(1), np.array([1.0]), np.array(1), [1]])
+def test_anything_like_one_number_is_accepted(y):
+    study = Optimizer(BOX)
+    study.tell([0, 0], y)
+    assert study.result().fun == 1.0
+
+
+@pytest.mark.parametrize("y", [np.nan, np.inf, -np.inf])
+def test_infinite_objectives_are_failures(y):
+    study = Optimizer(BOX)
+    study.tell([0, 0], y)
+    result = study.result()
+    assert not result.success and result.x is None and result.n_failed == 1
+    assert "objective was" in result.errors[0]
+
+
+def test_constraints_by_name_and_their_errors():
+    study = Optimizer(BOX, n_constraints=["stress", "mass"])
+    study.tell([0, 0], 1.0, {"mass": 2.0, "stress": -1.0})
+    np.testing.assert_array_equal(study.result().constr, [[-1.0, 2.0]])
+    for g in (None, [1.0], [1.0, 2.0, 3.0], {"stress": 1.0}):
+        with pytest.raises(TellError):
+            study.tell([0, 0], 1.0, g)
+    with pytest.raises(ObjectiveError, match="constraint"):
+        study.tell([0, 0], 1.0, [1.0, "high"])
+
+
+def test_the_least_violation_is_reported_when_nothing_is_feasible():
+    study = Optimizer(BOX, n_constraints=1)
+    for x, g in ((0.0, 3.0), (0.5, 1.0), (0.7, np.inf), (0.9, np.nan)):
+        study.tell([x, 0], -x, [g])
+    result = study.result()
+    assert not result.success and result.maxcv == 1.0 and result.x[0] == 0.5
+
+
+@pytest.mark.parametrize("extreme", [np.inf, 1e300, -np.inf])
+def test_extreme_constraints_do_not_stop_the_search(extreme):
+    study = Optimizer(BOX, n_constraints=1, n_initial=4, seed=0)
+    for i, x in enumerate(study.ask(4)):
+        study.tell(x, _bowl(x), [extreme if i == 1 else x[0]])
+    assert np.isfinite(study.ask()[0]).all()
+    assert study.result().success
+
+
+def test_points_outside_are_refused():
+    with pytest.raises(SpaceError):
+        Optimizer(BOX).tell([2, 0], 1.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(n_constraints=-1),
+        dict(n_constraints=["a", "a"]),
+        dict(n_constraints=True),
+        dict(maximize="yes"),
+        dict(maximize=1),
+        dict(seed=-1),
+        dict(seed=1.5),
+        dict(n_initial=0),
+        dict(noise=-1.0),
+        dict(noise="none"),
+        dict(noise=np.nan),
+    ],
+)
+def test_settings_without_meaning_are_refused(settings):
+    with pytest.raises(SettingError):
+        Optimizer(BOX, **settings)
+
+
+def test_a_finite_space_is_asked_once_each():
+    study = Optimizer({"a": Int(0, 2), "b": Categorical("uv")}, seed=0)
+    points = study.ask(10)
+    assert len(points) == 6 == len({tuple(p.values()) for p in points})
+    assert study.ask() == []
+
+
+def test_a_space_of_one_point_is_asked_once():
+    study = Optimizer([(1, 1), (2, 2)])
+    np.testing.assert_array_equal(study.ask(3), [[1, 2]])
+    study.tell([1, 2], 0.0)
+    assert study.ask() == [] and study.result().fun == 0.0
+
+
+def test_an_empty_study_has_a_result():
+    result = Optimizer(BOX).result()
+    assert result.x is None and not result.success and result.nfev == 0
+    assert len(result.incumbents()) == 0
