@@ -28,9 +28,8 @@ def enable_compilation_cache() -> None:
     alone: the cache only saves time.
     """
     wish = os.environ.get(VARIABLE, "")
-    if wish.lower() in ("off", "0", "no") or jax.config.read(
-        "jax_compilation_cache_dir"
-    ):
+    taken = jax.config.values["jax_compilation_cache_dir"]
+    if taken or wish.lower() in ("off", "0", "no"):
         return
     try:
         path = Path(wish) if wish else folder()
