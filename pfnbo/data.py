@@ -86,21 +86,29 @@ def objective_views(f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(views), np.array(jacobians)
 
 
-def constraint_view(g: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return a robust view of one constraint and its feasibility threshold.
+def constraint_views(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return two robust views of one constraint, their thresholds and log-Jacobians.
 
-    `sign(g) log(1 + |g| / s)`, `s` the 80 % quantile of `|g|`, keeps the feasible side
-    exactly and tames poles (bilog, Eriksson & Poloczek 2021, arXiv 2002.08526).
+    Views: the identity, and `sign(g) log(1 + |g| / s)` with `s` the 80 % quantile of
+    `|g|`, which keeps the feasible side exactly and tames poles (bilog, Eriksson &
+    Poloczek 2021, arXiv 2002.08526).
 
     Args:
         g: values `(n,)`, feasible at or below 0, NaN where unknown.
 
     Returns:
-        Standardised values `(n,)` and the standardised image of 0.
+        Standardised views `(2, n)`, the standardised images of 0 `(2,)` and the sums
+        of `log dz/dg` `(2,)`.
     """
-    g = unit_scale(np.where(np.isfinite(g), g, np.nan))
+    g = unit_scale(g)
     size = np.abs(g[np.isfinite(g)])
     scale = float(np.quantile(size, 0.8)) if size.size else 1.0
     scale = scale if scale > 1e-12 else 1.0
-    z, mean, sd = standardize(np.sign(g) * np.log1p(np.abs(g) / scale))
-    return z, -mean / sd
+    bilog = np.sign(g) * np.log1p(np.abs(g) / scale)
+    views, thresholds, jacobians = [], [], []
+    for raw, slope in ((g, 0 * g), (bilog, -np.log(scale + np.abs(g)))):
+        z, mean, sd = standardize(raw)
+        views.append(z)
+        thresholds.append(-mean / sd)
+        jacobians.append(np.nansum(slope - np.log(sd)))
+    return np.stack(views), np.array(thresholds), np.array(jacobians)

@@ -133,7 +133,7 @@ class Optimizer:
         return Observations(self._rows, sign * self._f, self._g, self._failed)
 
     def _next(self) -> np.ndarray | None:
-        busy = np.array(self._pending).reshape(-1, self.space.columns)
+        busy = np.reshape(self._pending, (len(self._pending), self.space.columns))
         known = np.concatenate([self._rows, busy])
         if self.space.cardinality <= len(np.unique(known, axis=0)):
             return None
@@ -179,7 +179,10 @@ def as_number(what: str, value: Any, x: Any) -> float:
         value: anything; 0-d and one-element arrays are accepted.
         x: the point, for the message.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        array = np.empty(0)
     if array.size == 1 and array.dtype.kind in "iuf":
         return float(array.reshape(()))
     item = array.reshape(()).item() if array.size == 1 else None
@@ -196,7 +199,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _constraint_names(given: int | Sequence[str]) -> tuple[str, ...]:
-    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+    if isinstance(given, (int, np.integer)):
         count = _count("n_constraints", given, least=0)
         return tuple(f"g{i}" for i in range(count))
     names = tuple(given)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ def convergence(result: "Result") -> "Figure":
     if np.isfinite(best).any():
         ax.step(trials, best, where="post", color="tab:orange", label="best feasible")
     ax.set_xlabel("evaluation")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_ylabel("objective" + (" (maximised)" if result.maximize else ""))
     _finish(ax, result)
     return figure

@@ -123,7 +123,7 @@ class Result(OptimizeResult):
         plain["constr"] = np.array(plain["constr"], float).reshape(shape)
         plain["feasible"] = np.array(plain["feasible"], bool)
         for name in ("fun", "maxcv"):
-            plain[name] = np.nan if plain[name] is None else plain[name]
+            plain[name] = np.nan if plain[name] is None else float(plain[name])
         for name in ("names", "constraint_names"):
             plain[name] = tuple(plain[name])
         keyed = any(isinstance(x, dict) for x in plain["x_iters"])
@@ -137,7 +137,7 @@ class Result(OptimizeResult):
 
 
 def _plain(value: Any) -> Any:
-    """Return JSON types; NaN becomes null, as JSON has no NaN."""
+    """Return JSON types; NaN becomes null and infinity a string, as JSON has none."""
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, dict):
@@ -147,5 +147,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
-        return None
+        return None if np.isnan(value) else str(value)
     return value

@@ -10,7 +10,7 @@ from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
 from pfnbo.data import (
     Data,
     bucket,
-    constraint_view,
+    constraint_views,
     objective_views,
     pad,
 )
@@ -97,18 +97,23 @@ class Strategy:
         return None if value == -np.inf else row
 
     def _fit(self, seen: Observations, extra: int) -> tuple[GPPosterior, np.ndarray]:
-        views, jacobians = objective_views(np.where(seen.failed, np.nan, seen.f))
-        columns = [constraint_view(column) for column in seen.g.T]
+        f = np.where(seen.failed, np.nan, seen.f)
+        views, jacobians = objective_views(f)
+        outputs = [(-views, np.zeros(len(views)), jacobians)]
+        outputs += [constraint_views(column) for column in seen.g.T]
         if seen.failed.any():
             # A label of +1 for a failure acts as one more constraint.
-            columns.append((np.where(seen.failed, 1.0, -1.0), 0.0))
-        y = np.stack([*-views, *(z for z, _ in columns)])
-        data = pad(seen.rows, y, bucket(len(seen.f) + extra))
-        posterior = self.surrogate.fit(data)
-        evidence = np.asarray(posterior.evidence)[: len(views)] + jacobians
-        chosen = int(np.argmax(np.nan_to_num(evidence, nan=-np.inf)))
-        lanes = np.array([chosen, *range(len(views), len(y))])
-        return posterior.select(lanes), np.array([t for _, t in columns], float)
+            label = np.where(seen.failed, 1.0, -1.0)
+            outputs.append((label[None], np.zeros(1), np.zeros(1)))
+        y, thresholds, jacobians = (
+            np.concatenate(part) for part in zip(*outputs, strict=True)
+        )
+        posterior = self.surrogate.fit(pad(seen.rows, y, bucket(len(f) + extra)))
+        evidence = np.nan_to_num(posterior.evidence + jacobians, nan=-np.inf)
+        ends = np.cumsum([len(views) for views, _, _ in outputs])
+        ranges = np.split(np.arange(len(y)), ends[:-1])
+        lanes = np.array([lane[np.argmax(evidence[lane])] for lane in ranges])
+        return posterior.select(lanes), thresholds[lanes[1:]]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
         order = seen.order()

@@ -92,12 +92,12 @@ def test_a_failed_region_is_avoided():
     def fn(x):
         if x[0] > 2.5:
             raise RuntimeError("diverged")
-        return -x[0]
+        return (x[0] - 1) ** 2 + (x[1] - 5) ** 2
 
     result = _run(fn, n_trials=16, on_error="record")
     later = np.array(result.x_iters)[6:, 0]
-    assert result.success and result.fun < -1.5
-    assert np.mean(later > 2.5) <= 0.6
+    assert result.success and result.fun < 1.0
+    assert np.mean(later > 2.5) <= 0.5
 
 
 def test_pairs_and_dicts_give_constraints():
@@ -116,8 +116,8 @@ def test_a_failure_before_the_first_constraint_is_kept():
         return _branin(x), x[0] - 2.0
 
     fn.count = 0
-    result = _run(fn, on_error="record")
-    assert result.constr.shape == (7, 1) and result.errors[0].endswith("licence")
+    result = _run(fn, on_error="record", n_trials=4)
+    assert result.constr.shape == (4, 1) and result.errors[0].endswith("licence")
 
 
 def test_constraints_of_changing_number_are_refused():
@@ -311,6 +311,7 @@ def test_a_function_that_writes_into_its_point_does_no_harm():
     "fn, bounds",
     [
         (lambda x: (_branin(x), [x[0] - 2, np.nan]), BOX),
+        (lambda x: (_branin(x), [np.inf, 1.0]), BOX),
         (lambda x: float("nan"), BOX),
         (lambda x: float(x["a"]), {"a": Int(0, 9)}),
         (lambda x: float("nan"), {"a": Int(0, 9)}),
