@@ -100,7 +100,7 @@ def constraint_views(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         Standardised views `(2, n)`, the standardised images of 0 `(2,)` and the sums
         of `log dz/dg` `(2,)`.
     """
-    g = unit_scale(g)
+    g = unit_scale(np.where(np.isfinite(g), g, np.nan))
     size = np.abs(g[np.isfinite(g)])
     scale = float(np.quantile(size, 0.8)) if size.size else 1.0
     scale = scale if scale > 1e-12 else 1.0

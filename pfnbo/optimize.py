@@ -237,8 +237,9 @@ class _Run:
         if self.guess and g is not None:
             names = list(g) if isinstance(g, Mapping) else np.size(g)
             self._rebuild(names)
-        self.guess = False
         self.study.tell(point, f, g)
+        # A failure does not say whether constraints will come.
+        self.guess = self.guess and bool(self.study._failed[-1])
 
     def _rebuild(self, n_constraints: Any) -> None:
         """Start the study over with the number of constraints now known."""

@@ -46,7 +46,7 @@ class Observations:
         """Indices from best to worst: feasible by value, then by scaled violation."""
         size = np.nanmedian(np.where(np.isfinite(self.g), np.abs(self.g), 0.0), axis=0)
         scaled = np.log1p(np.maximum(self.g, 0) / np.where(size > 0, size, 1.0))
-        total = np.nan_to_num(scaled, nan=50.0).sum(axis=1)
+        total = np.nan_to_num(scaled, nan=50.0, posinf=1e3).sum(axis=1)
         total = np.where(self.failed, np.inf, total)
         f = np.where(self.failed, np.inf, self.f)
         return np.lexsort((f, np.where(self.feasible, 0.0, total)))

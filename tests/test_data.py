@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pfnbo.data import bucket, constraint_view, objective_views, pad, standardize
+from pfnbo.data import bucket, constraint_views, objective_views, pad, standardize
 
 VALUES = np.random.default_rng(1).normal(size=24) ** 3
 SCALES = [1e-12, 1e12, 2.0**-40, 1e-300, 1e300]
@@ -69,35 +69,38 @@ def test_unknown_values_stay_unknown():
 def test_constants_give_finite_views(f):
     views, jacobians = objective_views(f)
     assert np.isfinite(views).all() and np.isfinite(jacobians).all()
-    z, threshold = constraint_view(f)
-    assert np.isfinite(z).all() and np.isfinite(threshold)
+    for part in constraint_views(f):
+        assert np.isfinite(part).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, *SCALES])
 @pytest.mark.parametrize("shift", [0.0, 0.5, -20.0, 20.0])
-def test_constraint_view_keeps_the_feasible_side(scale, shift):
+def test_constraint_views_keep_the_feasible_side(scale, shift):
     g = scale * np.append(VALUES + shift, 0.0)
-    z, threshold = constraint_view(g)
-    np.testing.assert_array_equal(z <= threshold, g <= 0)
-    assert np.all(np.diff(z[np.argsort(g)]) >= 0)
+    for z, threshold in zip(*constraint_views(g)[:2], strict=True):
+        np.testing.assert_array_equal(z <= threshold, g <= 0)
+        assert np.all(np.diff(z[np.argsort(g)]) >= 0)
 
 
-@pytest.mark.parametrize("pole", [1e9, 1e300, np.inf])
-def test_a_pole_does_not_flatten_the_rest(pole):
+@pytest.mark.parametrize("pole", [1e9, 1e300, np.inf, -np.inf])
+def test_a_pole_stays_finite(pole):
     g = VALUES.copy()
     g[3] = pole
-    z, threshold = constraint_view(g)
+    views, thresholds, jacobians = constraint_views(g)
     others = np.delete(np.arange(len(g)), 3)
-    assert np.isfinite(z[others]).all() and np.isfinite(threshold)
-    if pole < 1e10 or np.isinf(pole):
-        assert len(np.unique(z[others])) == len(others)
+    assert np.isfinite(views[:, others]).all()
+    assert np.isfinite(thresholds).all() and np.isfinite(jacobians).all()
+    if pole != 1e300:
+        assert len(np.unique(views[1, others])) == len(others)
 
 
 def test_unknown_constraint_values_stay_unknown():
-    z, threshold = constraint_view(np.array([np.nan, -1.0, 2.0]))
-    assert np.isnan(z[0]) and z[1] <= threshold < z[2]
-    z, threshold = constraint_view(np.full(3, np.nan))
-    assert np.isnan(z).all() and np.isfinite(threshold)
+    views, thresholds, _ = constraint_views(np.array([np.nan, -1.0, 2.0]))
+    for z, threshold in zip(views, thresholds, strict=True):
+        assert np.isnan(z[0]) and z[1] <= threshold < z[2]
+    views, thresholds, jacobians = constraint_views(np.full(3, np.nan))
+    assert np.isnan(views).all() and np.isfinite(thresholds).all()
+    assert np.isfinite(jacobians).all()
 
 
 def test_padding_hides_what_is_unknown():

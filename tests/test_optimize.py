@@ -120,6 +120,16 @@ def test_a_failure_before_the_first_constraint_is_kept():
     assert result.constr.shape == (4, 1) and result.errors[0].endswith("licence")
 
 
+def test_a_nan_before_the_first_constraint_is_kept():
+    def fn(x):
+        fn.count += 1
+        return np.nan if fn.count == 1 else (_branin(x), x[0] - 2.0)
+
+    fn.count = 0
+    result = _run(fn, n_trials=4)
+    assert result.constr.shape == (4, 1) and result.n_failed == 1
+
+
 def test_constraints_of_changing_number_are_refused():
     def fn(x):
         fn.count += 1
@@ -311,7 +321,7 @@ def test_a_function_that_writes_into_its_point_does_no_harm():
     "fn, bounds",
     [
         (lambda x: (_branin(x), [x[0] - 2, np.nan]), BOX),
-        (lambda x: (_branin(x), [np.inf, 1.0]), BOX),
+        (lambda x: (_branin(x), [np.inf, np.inf]), BOX),
         (lambda x: float("nan"), BOX),
         (lambda x: float(x["a"]), {"a": Int(0, 9)}),
         (lambda x: float("nan"), {"a": Int(0, 9)}),

@@ -60,7 +60,7 @@ def test_pending_points_are_not_asked_again():
     assert min(gaps) > 0
     study.tell(points[2], 1.0)
     assert len(study.pending) == 3
-    assert not any(np.allclose(points[2], p) for p in study.pending)
+    assert not any(np.array_equal(points[2], p) for p in study.pending)
 
 
 def test_points_never_asked_for_may_be_told():

@@ -20,8 +20,8 @@ from pfnbo.space import Grid
 SCREENED = 1024  # Sobol candidates
 LOCAL = 64  # candidates around each incumbent, at each scale
 SCALES = (0.2, 0.05, 0.01, 1e-3)
-POLISHED = 6
-STEPS = 40
+POLISHED = 12
+STEPS = 150
 EXCHANGES = 6  # values tried for each discrete column
 CLOSEST = 1e-9  # rows nearer than this are the same point
 
