@@ -201,9 +201,7 @@ class _Run:
                         flying[executor.submit(self.fn, copy.copy(point))] = point
                 if not flying:
                     break
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    self._finish(flying.pop(future), future.result)
-                    reason = self._step(bar, stops) or reason
+                reason = self._collect(flying, bar, stops) or reason
         except KeyboardInterrupt:
             reason, message = "interrupted", "interrupted: the best point so far"
         except Exception as error:
@@ -215,6 +213,22 @@ class _Run:
         if message:
             result.success, result.status = False, 2
         return result
+
+    def _collect(self, flying: dict[Any, Any], bar, stops: _Stops) -> str:
+        """Record what has ended; after an exception, everything still under way."""
+        reason, first_error = "", None
+        while flying:
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                try:
+                    self._finish(flying.pop(future), future.result)
+                except Exception as error:
+                    first_error = first_error or error
+                reason = self._step(bar, stops) or reason
+            if first_error is None:
+                return reason
+        if first_error is not None:
+            raise first_error
+        return reason
 
     def _next(self) -> Any:
         if self.first:
@@ -247,8 +261,10 @@ class _Run:
         self.study = Optimizer(old.space, n_constraints=n_constraints, **self.settings)
         self.study._asked, self.study._pending = old._asked, old._pending
         self.study.time_suggest = old.time_suggest
-        for row, error in zip(old._rows, old._errors, strict=True):
-            self.study.tell(old.space.decode(row), failed=error or "no constraints")
+        unknown = np.full(len(self.study.constraint_names), np.nan)
+        for row, f, error in zip(old._rows, old._f, old._errors, strict=True):
+            point = old.space.decode(row)
+            self.study.tell(point, f, unknown, failed=error or False)
         self.guess = False
 
     def _step(self, bar, stops: _Stops) -> str:

@@ -47,7 +47,9 @@ def main() -> None:
     for name in ("hartmann6", "welded_beam_deb", "speed_reducer"):
         p = problems.get(name)
         print(f"| {name} | {p.dim} | {p.n_constraints} | {suggestion(p):.3f} |")
-    print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
+    print(
+        f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB"
+    )
     for cache in ("off", ""):
         env = {**os.environ, "PFNBO_COMPILATION_CACHE": cache}
         out = [

@@ -23,7 +23,7 @@ SCALES = (0.2, 0.05, 0.01, 1e-3)
 POLISHED = 12
 STEPS = 150
 EXCHANGES = 6  # values tried for each discrete column
-CLOSEST = 1e-9  # rows nearer than this are the same point
+CLOSEST = 1e-6  # rows nearer than this are the same point
 
 
 @jax.tree_util.register_dataclass
