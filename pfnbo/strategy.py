@@ -97,8 +97,7 @@ class Strategy:
         return None if value == -np.inf else row
 
     def _fit(self, seen: Observations, extra: int) -> tuple[GPPosterior, np.ndarray]:
-        f = np.where(seen.failed, np.nan, seen.f)
-        views, jacobians = objective_views(f)
+        views, jacobians = objective_views(seen.f)
         outputs = [(-views, np.zeros(len(views)), jacobians)]
         outputs += [constraint_views(column) for column in seen.g.T]
         if seen.failed.any():
@@ -108,7 +107,7 @@ class Strategy:
         y, thresholds, jacobians = (
             np.concatenate(part) for part in zip(*outputs, strict=True)
         )
-        posterior = self.surrogate.fit(pad(seen.rows, y, bucket(len(f) + extra)))
+        posterior = self.surrogate.fit(pad(seen.rows, y, bucket(len(seen.f) + extra)))
         evidence = np.nan_to_num(posterior.evidence + jacobians, nan=-np.inf)
         ends = np.cumsum([len(views) for views, _, _ in outputs])
         ranges = np.split(np.arange(len(y)), ends[:-1])
