@@ -58,57 +58,66 @@ def standardize(y: np.ndarray) -> tuple[np.ndarray, float, float]:
     return (y - mean) / sd, mean, sd
 
 
-def objective_views(f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return three monotone views of an objective and their log-Jacobians.
+def _log_views(
+    y: np.ndarray,  # (n,), NaN where unknown
+    quantiles: tuple[float, ...],
+) -> list[tuple[np.ndarray, float, np.ndarray]]:
+    """Return `log(y - min y + s)` for shifts `s` at quantiles of the excess.
 
-    Views: the identity and `log(f - min f + shift)` with a shift of the median excess
-    and of 3 % of it. Which one a Gaussian process explains best is a matter of
-    evidence, and the log-Jacobian makes the evidences comparable.
-
-    Args:
-        f: values to minimise `(n,)`, NaN where unknown.
-
-    Returns:
-        Standardised views `(3, n)`, still to be minimised, and the sums of
-        `log dz/df` `(3,)`.
+    Each entry holds the values, the image of 0 and the pointwise log-slopes.
     """
-    f, _, _ = standardize(unit_scale(f))
-    excess = f - np.nanmin(f) if np.isfinite(f).any() else f
-    typical = np.nanmedian(excess) if np.isfinite(f).any() else 1.0
-    typical = typical if typical > 1e-12 else 1.0
-    views, jacobians = [], []
-    for shift in (None, typical, 0.03 * typical):
-        raw = excess if shift is None else np.log(excess + shift)
-        slope = 0.0 if shift is None else -np.log(excess + shift)
-        z, _, sd = standardize(raw)
+    low = np.nanmin(y)
+    excess = y - low
+    positive = excess[excess > 0]
+    views = []
+    for q in quantiles:
+        shift = np.quantile(positive, q) if positive.size else 1.0
+        # Far below the smallest value the image of 0 is that of the edge.
+        zero = np.log(max(shift - low, 1e-3 * shift))
+        views.append((np.log(excess + shift), zero, -np.log(excess + shift)))
+    return views
+
+
+def _bilog_views(g: np.ndarray, quantiles: tuple[float, ...]):
+    """Return `sign(g) log(1 + |g| / s)` for scales `s` at quantiles of `|g|`."""
+    size = np.abs(g[np.isfinite(g) & (g != 0)])
+    views = []
+    for q in quantiles:
+        s = np.quantile(size, q) if size.size else 1.0
+        views.append(
+            (np.sign(g) * np.log1p(np.abs(g) / s), 0.0, -np.log(s + np.abs(g)))
+        )
+    return views
+
+
+def _stack(raw):
+    views, zeros, jacobians = [], [], []
+    for values, zero, slope in raw:
+        z, mean, sd = standardize(values)
         views.append(z)
-        jacobians.append(np.nansum(slope - np.log(sd) + 0 * excess))
-    return np.stack(views), np.array(jacobians)
+        zeros.append((zero - mean) / sd)
+        jacobians.append(np.nansum(slope - np.log(sd)))
+    return np.stack(views), np.array(zeros), np.array(jacobians)
+
+
+def objective_views(f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    f, _, _ = standardize(unit_scale(f))
+    if not np.isfinite(f).any():
+        f = np.zeros_like(f)
+    raw = [(f, 0.0, 0 * f), *_log_views(f, OBJ)]
+    views, _, jacobians = _stack(raw)
+    return views, jacobians
 
 
 def constraint_views(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return two robust views of one constraint, their thresholds and log-Jacobians.
-
-    Views: the identity, and `sign(g) log(1 + |g| / s)` with `s` the 80 % quantile of
-    `|g|`, which keeps the feasible side exactly and tames poles (bilog, Eriksson &
-    Poloczek 2021, arXiv 2002.08526).
-
-    Args:
-        g: values `(n,)`, feasible at or below 0, NaN where unknown.
-
-    Returns:
-        Standardised views `(2, n)`, the standardised images of 0 `(2,)` and the sums
-        of `log dz/dg` `(2,)`.
-    """
     g = unit_scale(np.where(np.isfinite(g), g, np.nan))
-    size = np.abs(g[np.isfinite(g)])
-    scale = float(np.quantile(size, 0.8)) if size.size else 1.0
-    scale = scale if scale > 1e-12 else 1.0
-    bilog = np.sign(g) * np.log1p(np.abs(g) / scale)
-    views, thresholds, jacobians = [], [], []
-    for raw, slope in ((g, 0 * g), (bilog, -np.log(scale + np.abs(g)))):
-        z, mean, sd = standardize(raw)
-        views.append(z)
-        thresholds.append(-mean / sd)
-        jacobians.append(np.nansum(slope - np.log(sd)))
-    return np.stack(views), np.array(thresholds), np.array(jacobians)
+    if not np.isfinite(g).any():
+        g = np.zeros_like(g)
+    up = _log_views(g, UP)
+    down = [(-z, -zero, slope) for z, zero, slope in _log_views(-g, UP)]
+    return _stack([(g, 0.0, 0 * g), *_bilog_views(g, BI), *up, *down])
+
+import os
+OBJ=eval(os.environ.get("OBJ","(.5,.2,.05)"))
+UP=eval(os.environ.get("UP","(.5,.2,.05,.01)"))
+BI=eval(os.environ.get("BI","(.8,.5,.2,.05)"))

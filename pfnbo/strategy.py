@@ -18,6 +18,7 @@ from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.gp import GP, GPPosterior
+from pfnbo.surrogates.views import choose_views
 
 INCUMBENTS = 3
 
@@ -104,15 +105,22 @@ class Strategy:
             # A label of +1 for a failure acts as one more constraint.
             label = np.where(seen.failed, 1.0, -1.0)
             outputs.append((label[None], np.zeros(1), np.zeros(1)))
-        y, thresholds, jacobians = (
-            np.concatenate(part) for part in zip(*outputs, strict=True)
-        )
-        posterior = self.surrogate.fit(pad(seen.rows, y, bucket(len(seen.f) + extra)))
-        evidence = np.nan_to_num(posterior.evidence + jacobians, nan=-np.inf)
-        ends = np.cumsum([len(views) for views, _, _ in outputs])
-        ranges = np.split(np.arange(len(y)), ends[:-1])
-        lanes = np.array([lane[np.argmax(evidence[lane])] for lane in ranges])
-        return posterior.select(lanes), thresholds[lanes[1:]]
+        size = bucket(len(seen.f) + extra)
+        most = max(len(views) for views, _, _ in outputs)
+        y = np.full((len(outputs), most, len(seen.f)), np.nan)
+        thresholds, jacobians = np.zeros((2, len(outputs), most))
+        jacobians[:] = -np.inf
+        for i, (z, threshold, jacobian) in enumerate(outputs):
+            y[i, : len(z)] = z
+            thresholds[i, : len(z)] = threshold
+            jacobians[i, : len(z)] = jacobian
+        first = pad(seen.rows, y[:, 0], size)
+        padded = np.zeros((*y.shape[:2], size))
+        padded[..., : len(seen.f)] = np.nan_to_num(y)
+        chosen = np.asarray(choose_views(first.x, padded, first.seen, jacobians))
+        pick = np.arange(len(outputs))
+        posterior = self.surrogate.fit(pad(seen.rows, y[pick, chosen], size))
+        return posterior, thresholds[pick, chosen][1:]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
         order = seen.order()

@@ -22,6 +22,8 @@ LOCAL = 64  # candidates around each incumbent, at each scale
 SCALES = (0.2, 0.05, 0.01, 1e-3)
 POLISHED = 12
 STEPS = 150
+ROUNDINGS = 4  # of each relaxed row
+ROUNDS = 2
 EXCHANGES = 6  # values tried for each discrete column
 CLOSEST = 1e-6  # rows nearer than this are the same point
 
@@ -70,65 +72,65 @@ def propose(
 
 @functools.partial(jax.jit, static_argnames="score")
 def _propose(key, score, args, region: Region, grid: Grid, points):
-    columns = region.low.shape[0]
-    moving = _moving(grid, columns)
-
-    def fresh(x):
-        gap = jnp.max(jnp.abs(region.taken - x[None]), axis=1)
-        return ~jnp.any(gap < CLOSEST)  # a NaN row is near nothing
-
     def value(x):
         s = score(args, x)
-        return jnp.where(jnp.isfinite(s) & fresh(x), s, -jnp.inf)
+        # Compared first: on CPU a maximum over NaN may lose it, depending on fusion.
+        near = jnp.all(jnp.abs(region.taken - x[None]) < CLOSEST, axis=1)
+        fresh = ~jnp.any(near)  # a NaN row is near nothing
+        return jnp.where(jnp.isfinite(s) & fresh, s, -jnp.inf)
 
-    key, shift, around = jax.random.split(key, 3)
-    rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
-    values = jax.vmap(value)(rows)
-    top_values, order = jax.lax.top_k(values, POLISHED)
-    top = rows[order]
-
-    def polish(x):
+    def polish(x, moving):
         low = jnp.where(moving, region.low, x)
         high = jnp.where(moving, region.high, x)
         gain = jax.value_and_grad(lambda x: -score(args, x))
         return bfgs.minimize(gain, x, low, high, steps=STEPS, tolerance=1e-5)[0]
 
-    def exchange(key, x, v):
-        near = jax.vmap(grid.snap)(_exchanges(key, x, grid))
-        scores = jax.vmap(value)(near)
-        best = jnp.argmax(scores)
-        return jax.tree.map(
-            lambda a, b: jnp.where(scores[best] > v, a, b),
-            (near[best], scores[best]),
-            (x, v),
-        )
+    def keep(pool, rows):
+        """Return the best of the pool and of the new rows."""
+        rows = jnp.concatenate([pool[0], rows])
+        values = jnp.concatenate([pool[1], jax.vmap(value)(rows[len(pool[0]) :])])
+        values, order = jax.lax.top_k(values, POLISHED)
+        return rows[order], values
 
-    def improve(carry, key):
-        x, v = carry
-        if len(grid.discrete) + len(grid.groups):
-            x, v = jax.vmap(exchange)(jax.random.split(key, POLISHED), x, v)
-        new = jax.vmap(polish)(x)
-        new_v = jax.vmap(value)(new)
-        better = new_v > v
-        return (
-            jnp.where(better[:, None], new, x),
-            jnp.where(better, new_v, v),
-        ), None
+    continuous, ordered = _moving(grid, region.low.shape[0])
+    key, shift, around = jax.random.split(key, 3)
+    rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
+    # The incumbents themselves are taken, but the best places to climb from.
+    taken = jnp.full(len(region.centres), -jnp.inf, rows.dtype)
+    values = jax.vmap(value)(rows)
+    values, order = jax.lax.top_k(values, POLISHED - len(taken))
+    centres = jax.vmap(grid.snap)(region.centres)
+    pool = jnp.concatenate([rows[order], centres]), jnp.concatenate([values, taken])
+    polish_all = jax.vmap(polish, (0, None))
+    if not grid.discrete and not grid.groups:
+        pool = keep(pool, polish_all(pool[0], continuous))
+    else:
+        def improve(pool, key):
+            relax, swap = jax.random.split(key)
+            relaxed = polish_all(pool[0], ordered)
+            jitter = jax.random.uniform(relax, (ROUNDINGS, *relaxed.shape), rows.dtype, -.5, .5)
+            unit = 1 / jnp.maximum(grid.levels - 1, 1)
+            near = (relaxed[None] + jitter * jnp.where(grid.levels > 0, unit, 0)).reshape(-1, rows.shape[1])
+            near = jax.vmap(grid.snap)(near)
+            near = polish_all(near, continuous) if continuous.any() else near
+            pool = keep(pool, near)
+            swaps = jax.vmap(lambda key, x: jax.vmap(grid.snap)(_exchanges(key, x, grid)))(jax.random.split(swap, POLISHED), pool[0])
+            pool = keep(pool, swaps.reshape(-1, rows.shape[1]))
+            if continuous.any():
+                pool = keep(pool, polish_all(pool[0], continuous))
+            return pool, None
+        pool, _ = jax.lax.scan(improve, pool, jax.random.split(key, ROUNDS))
+    return pool[0][0], pool[1][0]
 
-    rounds = 1 if not (grid.discrete or grid.groups) else 3
-    (top, top_values), _ = jax.lax.scan(
-        improve, (top, top_values), jax.random.split(key, rounds)
-    )
-    best = jnp.argmax(top_values)
-    return top[best], top_values[best]
 
-
-def _moving(grid: Grid, columns: int) -> np.ndarray:
-    moving = np.ones(columns, bool)
-    moving[list(grid.discrete)] = False
+def _moving(grid: Grid, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return masks of the continuous columns and of all ordered ones."""
+    ordered = np.ones(columns, bool)
     for start, width in grid.groups:
-        moving[start : start + width] = False
-    return moving
+        ordered[start : start + width] = False
+    continuous = ordered.copy()
+    continuous[list(grid.discrete)] = False
+    return continuous, ordered
 
 
 def _candidates(shift, around, region: Region, points) -> jax.Array:
