@@ -15,6 +15,7 @@ import numpy as np
 from pfnbo import bfgs
 from pfnbo.data import Data
 from pfnbo.predictive import Normal
+from pfnbo.surrogates.draws import FEATURES, Path, fourier
 
 NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
 MEAN_VARIANCE = 1.0  # prior variance of the constant mean
@@ -188,6 +189,25 @@ class GPPosterior:
         noise = jax.random.normal(key, (n, *mean.shape), mean.dtype)
         return mean[None] + jnp.einsum("oij,noj->noi", scale, noise)
 
+    def path(self, key: jax.Array, features: int = FEATURES) -> Path:
+        """Return one joint draw of the latent outputs as a function of the point.
+
+        Args:
+            key: random key.
+            features: frequencies of the prior draw, which is the only approximation.
+
+        Source: Wilson et al. 2020, arXiv 2002.09309, eq. 12.
+        """
+        draw, noise = jax.random.split(key)
+        variance = jnp.exp(self.theta[:, -2])
+        lengths = self.length_scales
+        prior = fourier(draw, self.kernel, lengths, variance, MEAN_VARIANCE, features)
+        error = jax.random.normal(noise, self.y.shape, self.y.dtype)
+        error = error * jnp.sqrt(self.noise)[:, None]
+        lack = self.y - jax.vmap(prior, out_axes=1)(self.x) - error
+        alpha = jax.vmap(_solve)(self.root, jnp.where(self.seen, lack, 0))
+        return Path(prior, replace(self, alpha=alpha))
+
     def condition(self, data: Data) -> "GPPosterior":
         """Return the posterior after other data, hyper-parameters unchanged."""
         return _condition(self.theta, data, self.evidence, self.kernel)
@@ -204,6 +224,11 @@ class GPPosterior:
     def length_scales(self) -> jax.Array:
         """Length-scales in units of the cube, (outputs, d)."""
         return jnp.exp(self.theta[:, :-2])
+
+    @property
+    def noise(self) -> jax.Array:
+        """Noise variances of the standardised outputs, (outputs,)."""
+        return _noise(self.theta)
 
 
 @dataclass(frozen=True)
@@ -235,13 +260,21 @@ def _cross(theta, a, b, kernel: str) -> jax.Array:
     return jnp.exp(theta[-2]) * KERNELS[kernel](r2) + MEAN_VARIANCE
 
 
+def _noise(theta) -> jax.Array:
+    # A strong signal needs more than the floor to keep its matrix positive.
+    return jnp.exp(theta[..., -1]) + 1e-10 * jnp.exp(theta[..., -2])
+
+
 def _gram(theta, x, seen, kernel: str) -> jax.Array:
     both = seen[:, None] & seen[None, :]
     # Unseen rows become independent unit normals: they change nothing.
-    noise = jnp.exp(theta[-1]) + 1e-10 * jnp.exp(theta[-2])
     return jnp.where(both, _cross(theta, x, x, kernel), 0) + jnp.diag(
-        jnp.where(seen, noise, 1)
+        jnp.where(seen, _noise(theta), 1)
     )
+
+
+def _solve(root, y) -> jax.Array:
+    return (root @ y) @ root
 
 
 def _log_prior(theta: jax.Array) -> jax.Array:
@@ -291,7 +324,7 @@ def _condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
     def one(theta, y, seen):
         k = _gram(theta, data.x, seen, kernel)
         root, _ = inverse_root(k)
-        return root, (root @ y) @ root
+        return root, _solve(root, y)
 
     root, alpha = jax.vmap(one)(theta, data.y, data.seen)
     return GPPosterior(theta, data.x, data.y, data.seen, root, alpha, evidence, kernel)
