@@ -1,10 +1,12 @@
 """Draws of Gaussian processes as functions, which can be evaluated anywhere."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from pfnbo.predictive import Normal
 
 FEATURES = 512  # frequencies; two features, sine and cosine, come with each
 
@@ -73,25 +75,17 @@ def fourier(
     return Fourier(waves / lengths[:, None], weight[0], weight[1], level)
 
 
-class Means(Protocol):
-    """What an update needs of a posterior."""
-
-    def means(self, x: jax.Array) -> jax.Array:
-        """Return the means of all outputs at rows `(q, d)`, (outputs, q)."""
-        ...
-
-
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Path:
     """One posterior draw of all latent outputs, a function of the point.
 
-    Source: Wilson et al. 2020, arXiv 2002.09309, eq. 12: a prior draw plus the
+    Source: Wilson et al. 2020, arXiv 2002.09309: a prior draw plus the
     posterior mean of what the data say that the prior draw lacks.
     """
 
     prior: Fourier
-    update: Means
+    update: Any  # a GPPosterior whose mean is the update
 
     def __call__(
         self,
@@ -99,3 +93,50 @@ class Path:
     ) -> jax.Array:
         """Return the values at one point, (outputs,)."""
         return self.prior(x) + self.update.means(x[None])[:, 0]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class NoiseFree:
+    """Posteriors after noise-free data at the same points, sharing one factor."""
+
+    shared: Any  # a GPPosterior without noise
+    values: jax.Array  # (s, outputs, n)
+    alpha: jax.Array  # (s, outputs, n)
+
+    @property
+    def seen(self) -> jax.Array:
+        """Which values belong to observations, (outputs, n) bool."""
+        return self.shared.seen
+
+    def predict(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Normal:
+        """Return the marginals of all latent outputs at one point, (s, outputs)."""
+        # Only alpha is batched, so all draws share the products that depend on x.
+        return jax.vmap(lambda alpha: replace(self.shared, alpha=alpha).predict(x))(
+            self.alpha
+        )
+
+
+def latents(
+    key: jax.Array,
+    count: int,
+    y: jax.Array,  # (n,)
+    seen: jax.Array,  # (n,) bool
+    noise: jax.Array,  # () variance
+    k: jax.Array,  # (n, n) covariance of the latents
+    own: jax.Array,  # (n, n) inverse Cholesky factor of k
+    root: jax.Array,  # (n, n) the same of k plus noise
+) -> jax.Array:
+    """Return joint posterior draws of one output at its data, (count, n).
+
+    Source: Wilson et al. 2020, arXiv 2002.09309 (Matheron's rule), with
+    k (k + noise)^-1 written as 1 - noise (k + noise)^-1 so that nothing cancels.
+    """
+    signal, error = jax.random.normal(key, (2, count, *y.shape), y.dtype)
+    signal, error = signal @ own @ k, jnp.sqrt(noise) * error
+    lack = jnp.where(seen[None], y[None] - signal - error, 0)
+    values = y[None] - error - noise * (lack @ root.T @ root)
+    return jnp.where(seen[None], values, 0)

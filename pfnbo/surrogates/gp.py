@@ -15,7 +15,7 @@ import numpy as np
 from pfnbo import bfgs
 from pfnbo.data import Data
 from pfnbo.predictive import Normal
-from pfnbo.surrogates.draws import FEATURES, Path, fourier
+from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
 
 NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
 MEAN_VARIANCE = 1.0  # prior variance of the constant mean
@@ -196,7 +196,7 @@ class GPPosterior:
             key: random key.
             features: frequencies of the prior draw, which is the only approximation.
 
-        Source: Wilson et al. 2020, arXiv 2002.09309, eq. 12.
+        Source: Wilson et al. 2020, arXiv 2002.09309.
         """
         draw, noise = jax.random.split(key)
         variance = jnp.exp(self.theta[:, -2])
@@ -207,6 +207,36 @@ class GPPosterior:
         lack = self.y - jax.vmap(prior, out_axes=1)(self.x) - error
         alpha = jax.vmap(_solve)(self.root, jnp.where(self.seen, lack, 0))
         return Path(prior, replace(self, alpha=alpha))
+
+    def noise_free(
+        self, key: jax.Array, n: int, quiet: float = NOISE_FLOOR
+    ) -> NoiseFree:
+        """Return `n` posteriors, each after a joint draw of the latents at the data.
+
+        Args:
+            key: random key.
+            n: number of draws.
+            quiet: an output with less noise variance keeps it, and each of its draws
+                is the data.
+
+        Source: Letham et al. 2019, arXiv 1706.07094.
+        """
+
+        def one(key, theta, y, seen, root):
+            # `kept` holds the noise that stays, for the matrix to be positive.
+            floor = theta.at[-1].set(jnp.log(NOISE_FLOOR))
+            kept = jnp.where(_noise(theta) < quiet, theta, floor)
+            k = _gram(kept, self.x, seen, self.kernel)
+            own, _ = inverse_root(k)
+            noise = jnp.maximum(_noise(theta) - _noise(kept), 0)
+            values = latents(key, n, y, seen, noise, k, own, root)
+            return own, values, values @ own.T @ own
+
+        keys = jax.random.split(key, len(self.y))
+        root, values, alpha = jax.vmap(one, out_axes=(0, 1, 1))(
+            keys, self.theta, self.y, self.seen, self.root
+        )
+        return NoiseFree(replace(self, root=root), values, alpha)
 
     def condition(self, data: Data) -> "GPPosterior":
         """Return the posterior after other data, hyper-parameters unchanged."""

@@ -107,3 +107,33 @@ def test_new_data_in_the_same_bucket_compile_nothing():
     more = GP(noise=0.3).fit(pad(X[:-2], Y[:, :-2], SIZE))
     _values(more, jax.random.key(1), NEW)
     assert _values._cache_size() == before
+
+
+def test_noise_free_draws_have_the_moments_of_the_latents():
+    posterior = _posterior()
+    noise, count = float(posterior.noise[0]), 20_000
+    drawn = posterior.noise_free(jax.random.key(2), count)
+    for i in range(2):
+        values = np.asarray(drawn.values[:, i, :N])
+        root = np.asarray(posterior.root[i, :N, :N])
+        mean = Y[i] - noise * np.asarray(posterior.alpha[i, :N])
+        cov = noise * (np.eye(N) - noise * root.T @ root)
+        size = cov.diagonal()
+        assert np.all(np.abs(values.mean(0) - mean) < 5 * np.sqrt(size / count))
+        error = np.sqrt((np.outer(size, size) + cov**2) / count)
+        assert np.all(np.abs(np.cov(values.T) - cov) < 5 * error + 1e-7)
+
+
+def test_noise_free_posteriors_pass_through_their_draws():
+    drawn = _posterior().noise_free(jax.random.key(2), 4)
+    normal = jax.vmap(drawn.predict, out_axes=-1)(jnp.asarray(X))
+    np.testing.assert_allclose(normal.loc, drawn.values[..., :N], atol=1e-4)
+    assert np.all(np.asarray(normal.scale) < 1e-3)
+
+
+def test_a_quiet_output_keeps_its_data_and_its_noise():
+    posterior = _posterior(noise=0.01)
+    drawn = posterior.noise_free(jax.random.key(2), 3, quiet=1e-3)
+    y = np.broadcast_to(posterior.y, drawn.values.shape)
+    np.testing.assert_array_equal(drawn.values, y)
+    np.testing.assert_allclose(drawn.shared.root, posterior.root, atol=1e-6)
