@@ -14,6 +14,7 @@ from pfnbo.cache import enable_compilation_cache
 from pfnbo.errors import ObjectiveError, SettingError
 from pfnbo.optimizer import Optimizer, _count
 from pfnbo.result import Result
+from pfnbo.strategy import CHOICES
 from pfnbo.surrogates.gp import GP
 
 RENAMED = ("n_calls", "maxiter", "n_iter", "max_evals", "budget", "max_runs")
@@ -34,7 +35,7 @@ def optimize(
     executor: Executor | None = None,
     noise: str | float = "auto",
     surrogate: GP | None = None,
-    acquisition: str = "ei",
+    acquisition: str = "auto",
     trust_region: bool | None = None,
     on_error: str = "raise",
     timeout: float | None = None,
@@ -63,7 +64,8 @@ def optimize(
             evaluation ends.
         noise: "auto", or the standard deviation relative to that of `f`.
         surrogate: the model, an exact `GP` by default.
-        acquisition: "ei", "pi" or "ucb".
+        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
+            model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.
         on_error: "raise" passes an exception of `fn` on, with `result` attached;
             "record" makes it a failed trial and goes on.
@@ -85,7 +87,7 @@ def optimize(
     """
     _refuse(unknown)
     _choice("on_error", on_error, ("raise", "record"))
-    _choice("acquisition", acquisition, ("ei", "pi", "ucb"))
+    _choice("acquisition", acquisition, CHOICES)
     n_trials = _count("n_trials", n_trials, least=0)
     batch_size = _count("batch_size", batch_size, least=1)
     if not callable(fn):

@@ -31,7 +31,8 @@ class Optimizer:
             between 4 and 20.
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
         surrogate: the model, an exact `GP` by default.
-        acquisition: "ei", "pi" or "ucb".
+        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
+            model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
 
     Raises:
@@ -49,7 +50,7 @@ class Optimizer:
         n_initial: int | None = None,
         noise: str | float = "auto",
         surrogate: GP | None = None,
-        acquisition: str = "ei",
+        acquisition: str = "auto",
         trust_region: bool | None = None,
     ) -> None:
         """Check every argument before anything is evaluated."""

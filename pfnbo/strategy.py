@@ -7,6 +7,8 @@ import jax
 import numpy as np
 
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
+from pfnbo.acquisition.noisy import goals, nei
+from pfnbo.acquisition.thompson import thompson
 from pfnbo.data import (
     Data,
     bucket,
@@ -21,6 +23,8 @@ from pfnbo.surrogates.gp import GP, GPPosterior
 from pfnbo.surrogates.views import choose_views
 
 INCUMBENTS = 3
+DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
+QUIET = 1e-4  # noise variance of a standardised output that counts as none
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,13 @@ class Strategy:
 
     Args:
         surrogate: model of all outputs.
-        acquisition: "ei", "pi" or "ucb".
+        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
+            model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
     """
 
     surrogate: GP = GP()
-    acquisition: str = "ei"
+    acquisition: str = "auto"
     trust_region: bool | None = None
 
     def suggest(
@@ -85,6 +90,7 @@ class Strategy:
             pending: rows under evaluation `(p, columns)`; they enter as fantasies
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
         """
+        key, draw = jax.random.split(key)
         with jax.enable_x64(True):
             posterior, thresholds = self._fit(seen, len(pending))
             feasible = seen.feasible
@@ -93,9 +99,16 @@ class Strategy:
                 feasible = np.append(feasible, np.zeros(len(pending), bool))
             goal = _goal(posterior, thresholds, feasible)
             region = self._region(space, seen, pending, posterior)
-            score = _SCORES[self.acquisition]
-            row, value = propose(key, score, (goal, posterior), region, space.grid)
+            name = self._named(posterior)
+            usable = np.arange(posterior.x.shape[0]) < len(seen.f)
+            args = _arguments(name, draw, goal, posterior, usable)
+            row, value = propose(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
+
+    def _named(self, posterior: GPPosterior) -> str:
+        if self.acquisition != "auto":
+            return self.acquisition
+        return "nei" if posterior.noise[0] > QUIET else "ei"
 
     def _fit(self, seen: Observations, extra: int) -> tuple[GPPosterior, np.ndarray]:
         views, jacobians = objective_views(seen.f)
@@ -146,7 +159,31 @@ def _scored(fn: Callable) -> Callable:
 
 
 # Made once: a new function object would be a new compilation.
-_SCORES = {name: _scored(fn) for name, fn in ACQUISITIONS.items()}
+_SCORES = {
+    name: _scored(fn)
+    for name, fn in {**ACQUISITIONS, "nei": nei, "thompson": thompson}.items()
+}
+CHOICES = ("auto", *sorted(_SCORES))
+
+
+def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable):
+    """Return what a score reads: a goal, and the posterior or draws from it."""
+    if name == "thompson":
+        return goal, _path(key, posterior)
+    if name == "nei":
+        return _noise_free(key, posterior, goal.thresholds, usable)
+    return goal, posterior
+
+
+@jax.jit
+def _path(key: jax.Array, posterior: GPPosterior):
+    return posterior.path(key)
+
+
+@jax.jit
+def _noise_free(key: jax.Array, posterior: GPPosterior, thresholds, usable):
+    draws = posterior.noise_free(key, DRAWS, QUIET)
+    return goals(draws, thresholds, usable), draws
 
 
 def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:

@@ -1,16 +1,21 @@
 import jax
 import numpy as np
+import pytest
 
 from pfnbo import optimize
 from pfnbo.maximize.gradient import _propose
+from pfnbo.strategy import _noise_free, _path
 from pfnbo.surrogates.gp import _fit
 
+PROGRAMS = (_fit, _propose, _path, _noise_free)
 
-def _compiled(n):
+
+def _compiled(n, **settings):
     """Programs that a run compiles: 0 when an earlier test has made them."""
-    before = np.array([_fit._cache_size(), _propose._cache_size()])
-    optimize(lambda x: float(x @ x), [(-1, 1)] * 2, n, seed=0, n_initial=4)
-    return np.array([_fit._cache_size(), _propose._cache_size()]) - before
+    before = np.array([program._cache_size() for program in PROGRAMS])
+    fn, bounds = lambda x: float(x @ x), [(-1, 1)] * 2
+    optimize(fn, bounds, n, seed=0, n_initial=4, **settings)
+    return np.array([program._cache_size() for program in PROGRAMS]) - before
 
 
 def test_one_program_per_bucket():
@@ -18,6 +23,12 @@ def test_one_program_per_bucket():
     assert np.all(_compiled(32) == 0)
     assert np.all(_compiled(35) <= 1)
     assert np.all(_compiled(36) == 0)
+
+
+@pytest.mark.parametrize("acquisition", ["nei", "thompson"])
+def test_draws_do_not_compile_again(acquisition):
+    assert np.all(_compiled(8, acquisition=acquisition) <= 1)
+    assert np.all(_compiled(10, acquisition=acquisition, batch_size=2) == 0)
 
 
 def test_double_precision_stays_inside():

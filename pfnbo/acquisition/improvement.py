@@ -41,14 +41,18 @@ def log_feasibility(y: Normal, thresholds: jax.Array) -> jax.Array:
     return jnp.sum(constraints.log_cdf(thresholds))
 
 
-def ei(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
-    """Log constrained expected improvement, Gardner et al. 2014; Ament et al. 2023.
+def improvement(goal: Goal, y: Normal) -> jax.Array:
+    """Log expected improvement of the objective plus the log feasibility.
 
     While no feasible point is known it is the log probability of feasibility.
     """
-    y = posterior.predict(x)
     gain = _objective(y).log_ei(goal.best)
     return jnp.where(goal.found, gain, 0) + log_feasibility(y, goal.thresholds)
+
+
+def ei(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:
+    """Log constrained expected improvement, Gardner et al. 2014; Ament et al. 2023."""
+    return improvement(goal, posterior.predict(x))
 
 
 def pi(goal: Goal, posterior: Marginals, x: jax.Array) -> jax.Array:

@@ -15,11 +15,9 @@ import numpy as np
 from pfnbo import bfgs
 from pfnbo.data import Data
 from pfnbo.predictive import Normal
+from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
 
-import os
-WARP=bool(int(os.environ.get('WARP','1')))
 NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
-EDGE = 1e-6
 MEAN_VARIANCE = 1.0  # prior variance of the constant mean
 
 
@@ -56,17 +54,6 @@ KERNELS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "matern32": matern32,
     "matern52": matern52,
 }
-
-
-def warp(
-    theta: jax.Array,  # (3 d + 2,)
-    x: jax.Array,  # (..., d) in the unit cube
-) -> jax.Array:
-    """Kumaraswamy distribution function of each coordinate, Snoek et al. 2014."""
-    d = x.shape[-1]
-    a, b = jnp.exp(theta[d : 2 * d]), jnp.exp(theta[2 * d : 3 * d])
-    inside = EDGE + (1 - 2 * EDGE) * x  # the slope at a corner may be infinite
-    return 1 - (1 - inside**a) ** b
 
 
 def _squared_distance(
@@ -156,7 +143,7 @@ class GPPosterior:
         )
 
     def _marginal(self, theta, seen, root, alpha, x) -> Normal:
-        row = _cross(theta, warp(theta, x[None]), warp(theta, self.x), self.kernel)[0] * seen
+        row = _cross(theta, x[None], self.x, self.kernel)[0] * seen
         prior = jnp.exp(theta[-2]) + MEAN_VARIANCE
         var = prior - jnp.sum((root @ row) ** 2)
         return Normal(row @ alpha, jnp.sqrt(jnp.maximum(var, 1e-12 * prior)))
@@ -182,10 +169,9 @@ class GPPosterior:
         """Return the posterior covariance of the latent outputs, (outputs, p, q)."""
 
         def one(theta, seen, root):
-            rows, wa, wb = (warp(theta, x) for x in (self.x, a, b))
-            to_a = root @ (_cross(theta, wa, rows, self.kernel) * seen[None]).T
-            to_b = root @ (_cross(theta, wb, rows, self.kernel) * seen[None]).T
-            return _cross(theta, wa, wb, self.kernel) - to_a.T @ to_b
+            to_a = root @ (_cross(theta, a, self.x, self.kernel) * seen[None]).T
+            to_b = root @ (_cross(theta, b, self.x, self.kernel) * seen[None]).T
+            return _cross(theta, a, b, self.kernel) - to_a.T @ to_b
 
         return jax.vmap(one)(self.theta, self.seen, self.root)
 
@@ -203,6 +189,55 @@ class GPPosterior:
         noise = jax.random.normal(key, (n, *mean.shape), mean.dtype)
         return mean[None] + jnp.einsum("oij,noj->noi", scale, noise)
 
+    def path(self, key: jax.Array, features: int = FEATURES) -> Path:
+        """Return one joint draw of the latent outputs as a function of the point.
+
+        Args:
+            key: random key.
+            features: frequencies of the prior draw, which is the only approximation.
+
+        Source: Wilson et al. 2020, arXiv 2002.09309.
+        """
+        draw, noise = jax.random.split(key)
+        variance = jnp.exp(self.theta[:, -2])
+        lengths = self.length_scales
+        prior = fourier(draw, self.kernel, lengths, variance, MEAN_VARIANCE, features)
+        error = jax.random.normal(noise, self.y.shape, self.y.dtype)
+        error = error * jnp.sqrt(self.noise)[:, None]
+        lack = self.y - jax.vmap(prior, out_axes=1)(self.x) - error
+        alpha = jax.vmap(_solve)(self.root, jnp.where(self.seen, lack, 0))
+        return Path(prior, replace(self, alpha=alpha))
+
+    def noise_free(
+        self, key: jax.Array, n: int, quiet: float = NOISE_FLOOR
+    ) -> NoiseFree:
+        """Return `n` posteriors, each after a joint draw of the latents at the data.
+
+        Args:
+            key: random key.
+            n: number of draws.
+            quiet: an output with less noise variance keeps it, and each of its draws
+                is the data.
+
+        Source: Letham et al. 2019, arXiv 1706.07094.
+        """
+
+        def one(key, theta, y, seen, root):
+            # `kept` holds the noise that stays, for the matrix to be positive.
+            floor = theta.at[-1].set(jnp.log(NOISE_FLOOR))
+            kept = jnp.where(_noise(theta) < quiet, theta, floor)
+            k = _gram(kept, self.x, seen, self.kernel)
+            own, _ = inverse_root(k)
+            noise = jnp.maximum(_noise(theta) - _noise(kept), 0)
+            values = latents(key, n, y, seen, noise, k, own, root)
+            return own, values, values @ own.T @ own
+
+        keys = jax.random.split(key, len(self.y))
+        root, values, alpha = jax.vmap(one, out_axes=(0, 1, 1))(
+            keys, self.theta, self.y, self.seen, self.root
+        )
+        return NoiseFree(replace(self, root=root), values, alpha)
+
     def condition(self, data: Data) -> "GPPosterior":
         """Return the posterior after other data, hyper-parameters unchanged."""
         return _condition(self.theta, data, self.evidence, self.kernel)
@@ -218,7 +253,12 @@ class GPPosterior:
     @property
     def length_scales(self) -> jax.Array:
         """Length-scales in units of the cube, (outputs, d)."""
-        return jnp.exp(self.theta[:, : self.x.shape[1]])
+        return jnp.exp(self.theta[:, :-2])
+
+    @property
+    def noise(self) -> jax.Array:
+        """Noise variances of the standardised outputs, (outputs,)."""
+        return _noise(self.theta)
 
 
 @dataclass(frozen=True)
@@ -245,63 +285,55 @@ class GP:
 
 
 def _cross(theta, a, b, kernel: str) -> jax.Array:
-    """Covariance of warped rows."""
-    scale = jnp.exp(-theta[: a.shape[1]])[None]
+    scale = jnp.exp(-theta[:-2])[None]
     r2 = _squared_distance((a - 0.5) * scale, (b - 0.5) * scale)
     return jnp.exp(theta[-2]) * KERNELS[kernel](r2) + MEAN_VARIANCE
 
 
-def gram(theta, x, seen, kernel: str) -> jax.Array:
+def _noise(theta) -> jax.Array:
+    # A strong signal needs more than the floor to keep its matrix positive.
+    return jnp.exp(theta[..., -1]) + 1e-10 * jnp.exp(theta[..., -2])
+
+
+def _gram(theta, x, seen, kernel: str) -> jax.Array:
     both = seen[:, None] & seen[None, :]
     # Unseen rows become independent unit normals: they change nothing.
-    noise = jnp.exp(theta[-1]) + 1e-10 * jnp.exp(theta[-2])
-    x = warp(theta, x)
     return jnp.where(both, _cross(theta, x, x, kernel), 0) + jnp.diag(
-        jnp.where(seen, noise, 1)
+        jnp.where(seen, _noise(theta), 1)
     )
 
 
-def log_prior(theta: jax.Array) -> jax.Array:
-    d = (theta.shape[0] - 2) // 3
-    import os
-    SD=float(os.environ.get("SD",3**.5)); LOC=float(os.environ.get("LOC",2**.5-3)); 
-    WS=float(os.environ.get("WS",.75))
-    LAP=float(os.environ.get('LAP','0'))
-    bend = theta[d:-2] / WS
-    extra = LAP * jnp.sum(jnp.sqrt(theta[d:-2]**2+1e-4))
-    length = (theta[:d] - (LOC + 0.5 * jnp.log(max(d, 1)))) / SD
+def _solve(root, y) -> jax.Array:
+    return (root @ y) @ root
+
+
+def _log_prior(theta: jax.Array) -> jax.Array:
+    d = theta.shape[0] - 2
+    length = (theta[:-2] - (2**0.5 + 0.5 * jnp.log(max(d, 1)))) / 3**0.5
     signal = theta[-2] / 2
-    noise = (theta[-1] - jnp.log(float(os.environ.get('NZ','1e-6')))) / float(os.environ.get('NS','4'))
-    return -0.5 * (jnp.sum(length**2) + jnp.sum(bend**2) + 2*extra + signal**2 + noise**2)
+    noise = (theta[-1] - jnp.log(1e-6)) / 4
+    return -0.5 * (jnp.sum(length**2) + signal**2 + noise**2)
 
 
 def _starts(d: int, dtype) -> jax.Array:
     lengths = jnp.log(jnp.asarray([0.3, 1.5], dtype) * max(d, 1) ** 0.5)
     rest = jnp.log(jnp.asarray([[1.0, 1e-4], [1.0, 1e-6]], dtype))
-    return jnp.concatenate([jnp.repeat(lengths[:, None], d, 1), jnp.zeros((2, 2 * d), dtype), rest], 1)
-
-
-def limits(d: int, warped: bool, dtype) -> tuple[jax.Array, jax.Array]:
-    """Return the corners of the box of `theta`."""
-    bend = 2.5 * warped
-    low = jnp.log(jnp.asarray([0.02] * d + [1] * (2 * d) + [1e-2, NOISE_FLOOR], dtype))
-    high = jnp.log(jnp.asarray([1e2] * d + [1] * (2 * d) + [1e4, 1.0], dtype))
-    both = jnp.asarray([0.0] * d + [bend] * (2 * d) + [0.0] * 2, dtype)
-    return low - both, high + both
+    return jnp.concatenate([jnp.repeat(lengths[:, None], d, 1), rest], 1)
 
 
 @functools.partial(jax.jit, static_argnames=("kernel", "steps"))
 def _fit(data: Data, noise: jax.Array, kernel: str, steps: int) -> GPPosterior:
     d, dtype = data.x.shape[1], data.x.dtype
-    low, high = limits(d, WARP, dtype)
+    low = jnp.log(jnp.asarray([0.02] * d + [1e-2, NOISE_FLOOR], dtype))
+    high = jnp.log(jnp.asarray([1e2] * d + [1e4, 1.0], dtype))
     fixed = jnp.isnan(noise)
     low = low.at[-1].set(jnp.where(fixed, low[-1], jnp.log(noise)))
     high = high.at[-1].set(jnp.where(fixed, high[-1], jnp.log(noise)))
 
     def one(y, seen, start):
         def loss(theta):
-            k = gram(theta, data.x, seen, kernel)
-            return -log_evidence(k, y) - log_prior(theta)
+            k = _gram(theta, data.x, seen, kernel)
+            return -log_evidence(k, y) - _log_prior(theta)
 
         return bfgs.minimize(
             jax.value_and_grad(loss), start, low, high, steps=steps, tolerance=1e-2
@@ -320,9 +352,9 @@ def _fit(data: Data, noise: jax.Array, kernel: str, steps: int) -> GPPosterior:
 @functools.partial(jax.jit, static_argnames="kernel")
 def _condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
     def one(theta, y, seen):
-        k = gram(theta, data.x, seen, kernel)
+        k = _gram(theta, data.x, seen, kernel)
         root, _ = inverse_root(k)
-        return root, (root @ y) @ root
+        return root, _solve(root, y)
 
     root, alpha = jax.vmap(one)(theta, data.y, data.seen)
     return GPPosterior(theta, data.x, data.y, data.seen, root, alpha, evidence, kernel)

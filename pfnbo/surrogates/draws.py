@@ -1,0 +1,142 @@
+"""Draws of Gaussian processes as functions, which can be evaluated anywhere."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pfnbo.predictive import Normal
+
+FEATURES = 512  # frequencies; two features, sine and cosine, come with each
+
+# Degrees of freedom of the spectral density, 2 nu for Matern-nu; 0 says normal.
+DEGREES = {"rbf": 0, "matern12": 1, "matern32": 3, "matern52": 5}
+
+
+def frequencies(
+    key: jax.Array, kernel: str, shape: tuple[int, ...], dtype
+) -> jax.Array:
+    """Return draws `(..., d)` from the spectral density of a kernel at unit scale.
+
+    It is normal for the squared exponential and a multivariate Student t with 2 nu
+    degrees of freedom for Matern-nu (Rasmussen 2006, eq. 4.15).
+    """
+    direction, length = jax.random.split(key)
+    normal = jax.random.normal(direction, shape, dtype)
+    dof = DEGREES[kernel]
+    if dof == 0:
+        return normal
+    squares = jax.random.normal(length, (*shape[:-1], dof), dtype) ** 2
+    return normal * jnp.sqrt(dof / jnp.sum(squares, -1, keepdims=True))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Fourier:
+    """One prior draw of each output as a sum of waves and a constant."""
+
+    frequency: jax.Array  # (outputs, features, d)
+    cosine: jax.Array  # (outputs, features)
+    sine: jax.Array  # (outputs, features)
+    level: jax.Array  # (outputs,)
+
+    def __call__(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> jax.Array:
+        """Return the values at one point, (outputs,)."""
+        phase = self.frequency @ x
+        waves = self.cosine * jnp.cos(phase) + self.sine * jnp.sin(phase)
+        return self.level + jnp.sum(waves, axis=1)
+
+
+def fourier(
+    key: jax.Array,
+    kernel: str,
+    lengths: jax.Array,  # (outputs, d)
+    variance: jax.Array,  # (outputs,)
+    mean_variance: float,
+    features: int,
+) -> Fourier:
+    """Return a draw from the prior, its kernel replaced by random features.
+
+    Pairs of sine and cosine make the variance exact at every point; the error of a
+    covariance has a standard deviation near variance / sqrt(2 features) at most
+    (Sutherland & Schneider 2015, arXiv 1506.02785).
+    """
+    outputs, d = lengths.shape
+    dtype = lengths.dtype
+    spectrum, weights, constant = jax.random.split(key, 3)
+    waves = frequencies(spectrum, kernel, (outputs, features, d), dtype)
+    size = jnp.sqrt(variance / features)[None, :, None]
+    weight = size * jax.random.normal(weights, (2, outputs, features), dtype)
+    level = mean_variance**0.5 * jax.random.normal(constant, (outputs,), dtype)
+    return Fourier(waves / lengths[:, None], weight[0], weight[1], level)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Path:
+    """One posterior draw of all latent outputs, a function of the point.
+
+    Source: Wilson et al. 2020, arXiv 2002.09309: a prior draw plus the
+    posterior mean of what the data say that the prior draw lacks.
+    """
+
+    prior: Fourier
+    update: Any  # a GPPosterior whose mean is the update
+
+    def __call__(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> jax.Array:
+        """Return the values at one point, (outputs,)."""
+        return self.prior(x) + self.update.means(x[None])[:, 0]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class NoiseFree:
+    """Posteriors after noise-free data at the same points, sharing one factor."""
+
+    shared: Any  # a GPPosterior without noise
+    values: jax.Array  # (s, outputs, n)
+    alpha: jax.Array  # (s, outputs, n)
+
+    @property
+    def seen(self) -> jax.Array:
+        """Which values belong to observations, (outputs, n) bool."""
+        return self.shared.seen
+
+    def predict(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Normal:
+        """Return the marginals of all latent outputs at one point, (s, outputs)."""
+        # Only alpha is batched, so all draws share the products that depend on x.
+        return jax.vmap(lambda alpha: replace(self.shared, alpha=alpha).predict(x))(
+            self.alpha
+        )
+
+
+def latents(
+    key: jax.Array,
+    count: int,
+    y: jax.Array,  # (n,)
+    seen: jax.Array,  # (n,) bool
+    noise: jax.Array,  # () variance
+    k: jax.Array,  # (n, n) covariance of the latents
+    own: jax.Array,  # (n, n) inverse Cholesky factor of k
+    root: jax.Array,  # (n, n) the same of k plus noise
+) -> jax.Array:
+    """Return joint posterior draws of one output at its data, (count, n).
+
+    Source: Wilson et al. 2020, arXiv 2002.09309 (Matheron's rule), with
+    k (k + noise)^-1 written as 1 - noise (k + noise)^-1 so that nothing cancels.
+    """
+    signal, error = jax.random.normal(key, (2, count, *y.shape), y.dtype)
+    signal, error = signal @ own @ k, jnp.sqrt(noise) * error
+    lack = jnp.where(seen[None], y[None] - signal - error, 0)
+    values = y[None] - error - noise * (lack @ root.T @ root)
+    return jnp.where(seen[None], values, 0)

@@ -1,0 +1,138 @@
+"""Covariances of warped rows, their hyper-parameters `theta` and its prior.
+
+`theta` holds, for one output, the logarithms of d length-scales, of the d + d
+parameters of the input warp, of the signal variance and of the noise variance.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LENGTH = 0.3  # median length-scale, times the square root of the dimension
+BEND_RATE = 4.0  # rate of the Laplace prior of the logarithms of the warp
+LARGEST_BEND = 2.5  # of the same logarithms
+EDGE = 1e-6  # the warp may be infinitely steep at 0 and 1, so it stops short of them
+NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
+MEAN_VARIANCE = 1.0  # prior variance of the constant mean
+
+
+def rbf(r2: jax.Array) -> jax.Array:
+    """Squared-exponential correlation at squared scaled distance `r2`."""
+    return jnp.exp(-r2 / 2)
+
+
+def _distance(r2: jax.Array) -> jax.Array:
+    # sqrt has an infinite slope at 0, which would turn gradients into NaN.
+    return jnp.sqrt(jnp.where(r2 > 1e-20, r2, 1e-20))
+
+
+def matern12(r2: jax.Array) -> jax.Array:
+    """Matern-1/2 correlation at squared scaled distance `r2`."""
+    return jnp.exp(-_distance(r2))
+
+
+def matern32(r2: jax.Array) -> jax.Array:
+    """Matern-3/2 correlation at squared scaled distance `r2`."""
+    r = 3**0.5 * _distance(r2)
+    return (1 + r) * jnp.exp(-r)
+
+
+def matern52(r2: jax.Array) -> jax.Array:
+    """Matern-5/2 correlation at squared scaled distance `r2`."""
+    r = 5**0.5 * _distance(r2)
+    return (1 + r + r**2 / 3) * jnp.exp(-r)
+
+
+KERNELS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "rbf": rbf,
+    "matern12": matern12,
+    "matern32": matern32,
+    "matern52": matern52,
+}
+
+
+def warp(
+    theta: jax.Array,  # (3 d + 2,)
+    x: jax.Array,  # (..., d) in the unit cube
+) -> jax.Array:
+    """Return `1 - (1 - x^a)^b` in each column (Kumaraswamy; Snoek et al. 2014)."""
+    d = x.shape[-1]
+    a, b = jnp.exp(theta[d : 2 * d]), jnp.exp(theta[2 * d : 3 * d])
+    inside = EDGE + (1 - 2 * EDGE) * x
+    return 1 - (1 - inside**a) ** b
+
+
+def covariance(
+    theta: jax.Array,  # (3 d + 2,)
+    a: jax.Array,  # (n, d) warped
+    b: jax.Array,  # (m, d) warped
+    kernel: str,
+) -> jax.Array:
+    """Return the prior covariance of warped rows, (n, m)."""
+    scale = jnp.exp(-theta[: a.shape[1]])[None]
+    r2 = _squared_distance((a - 0.5) * scale, (b - 0.5) * scale)
+    return jnp.exp(theta[-2]) * KERNELS[kernel](r2) + MEAN_VARIANCE
+
+
+def _squared_distance(
+    a: jax.Array,  # (n, d)
+    b: jax.Array,  # (m, d)
+) -> jax.Array:
+    # One matrix product instead of n*m*d differences; float64 keeps 1e-11 of it.
+    sq_a, sq_b = jnp.sum(a * a, 1), jnp.sum(b * b, 1)
+    return jnp.maximum(sq_a[:, None] + sq_b[None, :] - 2 * a @ b.T, 0)
+
+
+def noise_variance(theta: jax.Array) -> jax.Array:
+    """Return the noise variance of each `theta` of the last axis."""
+    # A strong signal needs more than the floor to keep its matrix positive.
+    return jnp.exp(theta[..., -1]) + 1e-10 * jnp.exp(theta[..., -2])
+
+
+def gram(
+    theta: jax.Array,  # (3 d + 2,)
+    rows: jax.Array,  # (n, d) warped
+    seen: jax.Array,  # (n,) bool
+    kernel: str,
+) -> jax.Array:
+    """Return the covariance of noisy observations, (n, n).
+
+    Unseen rows become independent unit normals, which change nothing.
+    """
+    both = seen[:, None] & seen[None, :]
+    return jnp.where(both, covariance(theta, rows, rows, kernel), 0) + jnp.diag(
+        jnp.where(seen, noise_variance(theta), 1)
+    )
+
+
+def log_prior(theta: jax.Array) -> jax.Array:
+    """Log density of `theta` up to a constant.
+
+    Length-scales are log-normal and grow with sqrt(d) (Hvarfner et al. 2024, arXiv
+    2402.02229). The warp is Laplace distributed around the identity, so that a column
+    stays straight unless the data ask for a bend.
+    """
+    d = (theta.shape[0] - 2) // 3
+    length = theta[:d] - math.log(LENGTH * max(d, 1) ** 0.5)
+    bend = jnp.sqrt(theta[d:-2] ** 2 + 1e-4)  # |.|, but smooth at 0
+    signal = theta[-2] / 2
+    noise = (theta[-1] - math.log(1e-6)) / 4
+    squares = jnp.sum(length**2) + signal**2 + noise**2
+    return -0.5 * squares - BEND_RATE * jnp.sum(bend)
+
+
+def start(d: int, length: float, noise: float) -> np.ndarray:
+    """Return a first `theta` without a warp; `length` is in units of sqrt(d)."""
+    lengths = [math.log(length * max(d, 1) ** 0.5)] * d
+    return np.array([*lengths, *[0.0] * (2 * d + 1), math.log(noise)])
+
+
+def limits(d: int, warped: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of the box of `theta`; no warp is a box of no width."""
+    bend = np.full(2 * d, LARGEST_BEND * warped)
+    low = [*[math.log(0.02)] * d, *-bend, math.log(1e-2), math.log(NOISE_FLOOR)]
+    high = [*[math.log(1e2)] * d, *bend, math.log(1e4), 0.0]
+    return np.array(low), np.array(high)
