@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from pfnbo import bfgs
-from pfnbo.space import Grid
+from pfnbo.space import SAME_POINT, Grid
 
 SCREENED = 1024  # Sobol candidates
 LOCAL = 64  # candidates around each incumbent, at each scale
@@ -23,7 +23,6 @@ SCALES = (0.2, 0.05, 0.01, 1e-3)
 POLISHED = 12
 STEPS = 150
 EXCHANGES = 6  # values tried for each discrete column
-CLOSEST = 1e-6  # rows nearer than this are the same point
 
 
 @jax.tree_util.register_dataclass
@@ -75,7 +74,7 @@ def _propose(key, score, args, region: Region, grid: Grid, points):
 
     def fresh(x):
         gap = jnp.max(jnp.abs(region.taken - x[None]), axis=1)
-        return ~jnp.any(gap < CLOSEST)  # a NaN row is near nothing
+        return ~jnp.any(gap < SAME_POINT)  # a NaN row is near nothing
 
     def value(x):
         s = score(args, x)
