@@ -21,8 +21,9 @@ class Result(OptimizeResult):
 
     Fields: `x, fun, success, status, message, nfev` as in SciPy; `x_iters`,
     `func_vals (n,)`, `constr (n, c)`, `feasible (n,)`, `maxcv` (largest violation at
-    `x`), `n_failed`, `errors`, `stop_reason`, `time_suggest` (seconds each),
-    `names`, `constraint_names`, `maximize`.
+    `x`), `n_failed`, `errors`, `stop_reason`, `time_suggest` (seconds of each
+    suggestion by the model, so not of the design), `names`, `constraint_names`,
+    `maximize`.
     """
 
     @classmethod

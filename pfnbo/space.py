@@ -234,6 +234,14 @@ class Space:
         return values
 
 
+def contains(
+    rows: np.ndarray,  # (n, columns)
+    row: np.ndarray,  # (columns,)
+) -> bool:
+    """Return whether `row` is the same point as one of `rows`."""
+    return bool(np.any(np.all(np.abs(rows - row) < SAME_POINT, axis=1)))
+
+
 def _width(dimension: Dimension) -> int:
     if dimension.levels == 1:
         return 0
