@@ -52,6 +52,10 @@ class Float:
         value = _from_unit(u, self.low, self.high, self.log)
         return float(min(max(value, self.low), self.high))
 
+    def nth(self, level: int) -> float:
+        """Return the legal value of that number, counted from `low`."""
+        return float(self.low + level * (self.step or 0.0))
+
     def position(self, name: str, value: Any) -> float:
         """Return the position in [0, 1] of a legal value."""
         value = _number(name, value)
@@ -98,6 +102,10 @@ class Int:
         value = round(_from_unit(u, self.low, self.high, self.log))
         return int(min(max(value, self.low), self.high))
 
+    def nth(self, level: int) -> int:
+        """Return the legal value of that number, counted from `low`."""
+        return int(self.low) + level
+
     def position(self, name: str, value: Any) -> float:
         """Return the position in [0, 1] of a legal value."""
         value = _number(name, value)
@@ -140,6 +148,10 @@ class Categorical:
     def at(self, u: float) -> Any:
         """Return the choice at position `u` in [0, 1]."""
         return self.choices[round(u * (self.levels - 1))]
+
+    def nth(self, level: int) -> Any:
+        """Return the choice of that number."""
+        return self.choices[level]
 
     def position(self, name: str, value: Any) -> float:
         """Return the position in [0, 1] of a choice."""

@@ -26,6 +26,7 @@ def optimize(
     n_trials: int = 50,
     *,
     n_constraints: int | Sequence[str] | None = None,
+    constraints: Any = None,
     x0: Any = None,
     history: Any = None,
     maximize: bool = False,
@@ -54,6 +55,8 @@ def optimize(
         n_trials: evaluations in total, initial ones included.
         n_constraints: number or names of the constraints; read off the first return
             when left out.
+        constraints: known, cheap constraints that hold at every point chosen, as in
+            `Optimizer`; `fn` need not return them.
         x0: points to evaluate first, or one point.
         history: `(X, y)` or `(X, y, g)` already known, or an earlier `Result`.
         maximize: whether larger objectives are better.
@@ -111,6 +114,7 @@ def optimize(
         surrogate=surrogate,
         acquisition=acquisition,
         trust_region=trust_region,
+        constraints=constraints,
     )
     study.enqueue(x0)
     run = _Run(fn, study, n_constraints is None, on_error)

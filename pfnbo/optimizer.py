@@ -13,10 +13,13 @@ from pfnbo import checks
 from pfnbo.acquisition.improvement import ACQUISITIONS
 from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
+from pfnbo.known import Known
 from pfnbo.result import Result
 from pfnbo.space import Space, contains
 from pfnbo.strategy import Observations, Strategy
 from pfnbo.surrogates.gp import GP
+
+ANCHORS = 13  # allowed points around which a suggestion is sought
 
 
 class Optimizer:
@@ -34,10 +37,14 @@ class Optimizer:
         surrogate: the model, an exact `GP` by default.
         acquisition: "ei", "pi" or "ucb".
         trust_region: None uses one above 15 cube columns.
+        constraints: known, cheap constraints that every proposed point satisfies: a
+            function of a point with values `<= 0` where it is allowed, a scipy
+            `LinearConstraint`, `NonlinearConstraint` or inequality dict, or a list
+            of these. Points told or queued are not checked.
 
     Raises:
         SpaceError: when the bounds have no meaning.
-        SettingError: when another argument has none.
+        SettingError: when another argument has none, or no point is allowed.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Optimizer:
         surrogate: GP | None = None,
         acquisition: str = "ei",
         trust_region: bool | None = None,
+        constraints: Any = None,
     ) -> None:
         """Check every argument before anything is evaluated."""
         self.space = Space.from_bounds(bounds)
@@ -64,7 +72,8 @@ class Optimizer:
             checks.flag("trust_region", trust_region)
         surrogate = _surrogate(surrogate, _noise(noise))
         self.strategy = Strategy(surrogate, acquisition, trust_region)
-        self._design = Design(self.space, self.seed)
+        self._known = _known(constraints, self.space)
+        self._design = Design(self.space, self.seed, self._known)
         self._rows = np.zeros((0, self.space.columns))
         self._f = np.zeros(0)
         self._g = np.zeros((0, len(self.constraint_names)))
@@ -168,12 +177,21 @@ class Optimizer:
             return None
         usable = int((~self._failed).sum())
         if len(known) < self.n_initial or usable < 2:
-            return self._design.next(known)
+            row = self._design.next(known)
+            if row is not None or usable < 2:
+                return row
         start = time.perf_counter()
         key = jax.random.fold_in(jax.random.key(self.seed), len(known))
-        row = self.strategy.suggest(key, self.space, self._observations(), busy)
+        row = self.strategy.suggest(
+            key, self.space, self._observations(), busy, **self._allowed(len(known))
+        )
         self.time_suggest.append(time.perf_counter() - start)
         return self._design.next(known) if row is None else self.space.snap(row)
+
+    def _allowed(self, seed: int) -> dict[str, Any]:
+        if self._known is None:
+            return {}
+        return dict(known=self._known, anchors=self._design.sample(ANCHORS, seed))
 
     def _constraints(self, g: Any, x: Any) -> np.ndarray:
         names = self.constraint_names
@@ -229,6 +247,11 @@ def _points(given: Any, d: int) -> list[Any]:
 
 def _is_value(given: Any) -> bool:
     return not isinstance(given, (Mapping, list, tuple)) and np.ndim(given) == 0
+
+
+def _known(given: Any, space: Space) -> Known | None:
+    none = given is None or (isinstance(given, (list, tuple)) and not given)
+    return None if none else Known(given, space)
 
 
 def _seed(seed: Any) -> int:

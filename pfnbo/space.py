@@ -4,6 +4,7 @@ A numeric dimension takes one cube column, an unordered categorical one column p
 choice (one-hot), and a dimension with a single value none at all.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,15 @@ class Grid:
     ratio: jax.Array  # (columns,) high / low on log scales, 1 elsewhere
     groups: tuple[tuple[int, int], ...] = field(metadata=dict(static=True))
     discrete: tuple[int, ...] = field(metadata=dict(static=True))
+
+    @property
+    def moving(self) -> np.ndarray:
+        """Which columns are continuous, (columns,) bool."""
+        moving = np.ones(self.levels.shape[0], bool)
+        moving[list(self.discrete)] = False
+        for start, width in self.groups:
+            moving[start : start + width] = False
+        return moving
 
     def snap(
         self,
@@ -211,6 +221,11 @@ class Space:
             elif width == 1:
                 rows[:, start] = _spread(dimension, u[:, j], level)
         return rows
+
+    def every_row(self) -> np.ndarray:
+        """Return all rows of a finite space `(cardinality, columns)`."""
+        values = [[d.nth(i) for i in range(d.levels)] for d in self.values()]
+        return np.stack([self.encode(point) for point in itertools.product(*values)])
 
     def _listed(self, x: Any) -> list[Any]:
         if isinstance(x, Mapping):

@@ -1,7 +1,8 @@
 """Knits surrogate, acquisition and maximizer into the choice of the next points."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -14,6 +15,8 @@ from pfnbo.data import (
     objective_views,
     pad,
 )
+from pfnbo.known import Known
+from pfnbo.maximize import known as allowed
 from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
@@ -73,7 +76,14 @@ class Strategy:
     trust_region: bool | None = None
 
     def suggest(
-        self, key: jax.Array, space: Space, seen: Observations, pending: np.ndarray
+        self,
+        key: jax.Array,
+        space: Space,
+        seen: Observations,
+        pending: np.ndarray,
+        *,
+        known: Known | None = None,
+        anchors: np.ndarray | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -83,6 +93,8 @@ class Strategy:
             seen: observations with at least one finite objective.
             pending: rows under evaluation `(p, columns)`; they enter as fantasies
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
+            known: constraints that the row must satisfy.
+            anchors: rows that satisfy them `(a, columns)`, to search around.
         """
         with jax.enable_x64(True):
             posterior, thresholds = self._fit(seen, len(pending))
@@ -93,7 +105,13 @@ class Strategy:
             goal = _goal(posterior, thresholds, feasible)
             region = self._region(space, seen, pending, posterior)
             score = _SCORES[self.acquisition]
-            row, value = propose(key, score, (goal, posterior), region, space.grid)
+            search = propose
+            if known is not None:
+                search = partial(allowed.propose, known=known)
+            if anchors is not None:
+                centres = np.concatenate([region.centres, anchors])
+                region = replace(region, centres=centres)
+            row, value = search(key, score, (goal, posterior), region, space.grid)
         return None if value == -np.inf else row
 
     def _fit(self, seen: Observations, extra: int) -> tuple[GPPosterior, np.ndarray]:

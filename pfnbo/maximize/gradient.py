@@ -69,16 +69,8 @@ def propose(
 
 @functools.partial(jax.jit, static_argnames="score")
 def _propose(key, score, args, region: Region, grid: Grid, points):
-    columns = region.low.shape[0]
-    moving = _moving(grid, columns)
-
-    def fresh(x):
-        gap = jnp.max(jnp.abs(region.taken - x[None]), axis=1)
-        return ~jnp.any(gap < SAME_POINT)  # a NaN row is near nothing
-
-    def value(x):
-        s = score(args, x)
-        return jnp.where(jnp.isfinite(s) & fresh(x), s, -jnp.inf)
+    moving = grid.moving
+    value = functools.partial(worth, score, args, region)
 
     key, shift, around = jax.random.split(key, 3)
     rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
@@ -122,12 +114,34 @@ def _propose(key, score, args, region: Region, grid: Grid, points):
     return top[best], top_values[best]
 
 
-def _moving(grid: Grid, columns: int) -> np.ndarray:
-    moving = np.ones(columns, bool)
-    moving[list(grid.discrete)] = False
-    for start, width in grid.groups:
-        moving[start : start + width] = False
-    return moving
+@functools.partial(jax.jit, static_argnames="score")
+def worth(score, args, region: Region, x: jax.Array) -> jax.Array:
+    """Return the score of one row, `-inf` where it is taken or the score no number."""
+    # Compare before reducing: XLA's maximum over a NaN row may be -inf on CPU.
+    near = jnp.all(jnp.abs(region.taken - x[None]) < SAME_POINT, axis=1)
+    s = score(args, x)
+    return jnp.where(jnp.isfinite(s) & ~jnp.any(near), s, -jnp.inf)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def slope(score, args, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the score of one row and its gradient."""
+    return jax.value_and_grad(score, argnums=1)(args, x)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def screen(key, score, args, region: Region, grid: Grid, points):
+    """Return candidate rows `(r, columns)` and what each is worth `(r,)`."""
+    shift, around = jax.random.split(key)
+    rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
+    return rows, jax.vmap(functools.partial(worth, score, args, region))(rows)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def neighbours(key, score, args, region: Region, grid: Grid, x: jax.Array):
+    """Return rows that differ from `x` in discrete columns, and their worth."""
+    rows = jax.vmap(grid.snap)(_exchanges(key, x, grid))
+    return rows, jax.vmap(functools.partial(worth, score, args, region))(rows)
 
 
 def _candidates(shift, around, region: Region, points) -> jax.Array:
