@@ -68,15 +68,10 @@ class Known:
 
     def __init__(self, constraints: Any, space: Space) -> None:
         """Convert each form, and learn typical sizes from a few points."""
-        one = not isinstance(constraints, (list, tuple))
+        if not isinstance(constraints, (list, tuple)):
+            constraints = [constraints]
         self.space = space
-        self._terms = [
-            Term(label, _converted(label, given, space))
-            for label, given in (
-                (f"constraints[{i}]", c)
-                for i, c in enumerate([constraints] if one else constraints)
-            )
-        ]
+        self._terms = [_term(i, given, space) for i, given in enumerate(constraints)]
         rows = space.design(SAMPLE, 0)
         first = [len(term(space.decode(rows[0]))) for term in self._terms]
         self._labels = np.repeat([term.label for term in self._terms], first)
@@ -85,8 +80,7 @@ class Known:
         for label, column in zip(self._labels, sample.T, strict=True):
             if np.isnan(column).all():
                 raise SettingError(f"{label} is NaN at every point tried: {WANTED}.")
-        middle = np.nanmedian(sample, axis=0)
-        self._size = np.where((middle > 0) & np.isfinite(middle), middle, 1.0)
+        self._size = np.array([_typical(column) for column in sample.T])
 
     def values(self, row: np.ndarray) -> np.ndarray:
         """Return the values `(m,)` at a cube row in units of their typical size."""
@@ -94,7 +88,7 @@ class Known:
         # Finite differences through a JAX function need double precision.
         with jax.enable_x64(True):
             parts = [term(point) for term in self._terms]
-        values = np.concatenate(parts) if parts else np.zeros(0)
+        values = np.concatenate(parts)
         if len(values) != len(self._labels):
             raise SettingError(
                 f"constraints have {len(values)} values at {point} and "
@@ -201,6 +195,17 @@ class Known:
         return np.nan_to_num(values, nan=UNKNOWN, posinf=UNKNOWN, neginf=-UNKNOWN)
 
 
+def _term(i: int, given: Any, space: Space) -> Term:
+    label = f"constraints[{i}]"
+    return Term(label, _converted(label, given, space))
+
+
+def _typical(values: np.ndarray) -> float:
+    """Return a low quantile: one that grows fast is still held where it is near 0."""
+    usable = values[np.isfinite(values) & (values > 0)]
+    return float(np.quantile(usable, 0.1)) if usable.size else 1.0
+
+
 def _slsqp(objective, start, low, high, room) -> None:
     limits = {"type": "ineq", "fun": room}
     box = list(zip(low, high, strict=True))
@@ -243,7 +248,10 @@ def _converted(label: str, given: Any, space: Space) -> Callable[[Any], Any]:
     if isinstance(given, Mapping):
         return _scipy_dict(label, given)
     if not callable(given):
-        raise SettingError(f"{label} is {given!r}: {WANTED}.")
+        raise SettingError(
+            f"{label} is {given!r}: {WANTED}. "
+            "Constraints that fn returns are counted or named by n_constraints."
+        )
     return given
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from pfnbo import checks
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -99,9 +101,7 @@ class Result(OptimizeResult):
         """
         from pfnbo.plot import PLOTS
 
-        if kind not in PLOTS:
-            raise ValueError(f"kind is {kind!r}: wanted one of {sorted(PLOTS)}.")
-        figure = PLOTS[kind](self)
+        figure = PLOTS[checks.choice("kind", kind, sorted(PLOTS))](self)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure

@@ -99,6 +99,9 @@ class Strategy:
         with jax.enable_x64(True):
             posterior, thresholds = self._fit(seen, len(pending))
             feasible = seen.feasible
+            if known is not None:
+                # A better point that may not be asked for is no incumbent.
+                feasible = feasible & [known.allows(row) for row in seen.rows]
             if len(pending):
                 posterior = _believe(posterior, seen.rows, pending)
                 feasible = np.append(feasible, np.zeros(len(pending), bool))

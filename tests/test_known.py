@@ -154,6 +154,17 @@ def test_first_points_are_the_business_of_the_user():
     assert _disc(result.x_iters[0]) > 0 >= _disc(result.x_iters[1])
 
 
+def test_a_better_point_outside_is_no_incumbent():
+    history = ([[9.42478, 2.475], [3.14159, 2.275]], [0.397887, 0.397887])
+    result = optimize(_branin, BOX, 20, constraints=_disc, seed=1, history=history)
+    assert abs(result.func_vals[2:].min() - 2.6947876) < 1e-2
+
+
+def test_a_constraint_of_wild_scale_is_held():
+    steep = optimize(_branin, BOX, 8, constraints=lambda x: np.expm1(20 * x[0]), seed=0)
+    assert max(x[0] for x in steep.x_iters) <= 1e-6
+
+
 def test_the_same_seed_gives_the_same_run():
     a, b = (
         optimize(_branin, BOX, 7, constraints=_disc, seed=3, n_initial=4)
