@@ -1,5 +1,6 @@
 """Bayesian optimisation for expensive, constrained engineering problems, in JAX."""
 
+from pfnbo.dimensions import Categorical, Float, Int
 from pfnbo.errors import (
     ObjectiveError,
     PfnboError,
@@ -11,7 +12,7 @@ from pfnbo.errors import (
 from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.result import Result
-from pfnbo.space import Categorical, Float, Int, Space
+from pfnbo.space import Space
 from pfnbo.surrogates.gp import GP
 
 __version__ = "0.1.0"

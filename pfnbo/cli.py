@@ -100,7 +100,7 @@ def report(problem: Problem, result: Result) -> str:
     lines += ["", f"{result.nfev} evaluations, {int(result.feasible.sum())} feasible"]
     if len(result.time_suggest):
         median = float(np.median(result.time_suggest))
-        lines.append(f"{median:.3g} s per suggestion (median)")
+        lines.append(f"{median:.3g} s per suggestion by the model (median)")
     return "\n".join(lines)
 
 

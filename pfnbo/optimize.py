@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from pfnbo import checks
 from pfnbo.cache import enable_compilation_cache
 from pfnbo.errors import ObjectiveError, SettingError
-from pfnbo.optimizer import Optimizer, _count
+from pfnbo.optimizer import Optimizer
 from pfnbo.result import Result
-from pfnbo.strategy import CHOICES
 from pfnbo.surrogates.gp import GP
 
 RENAMED = ("n_calls", "maxiter", "n_iter", "max_evals", "budget", "max_runs")
@@ -26,7 +26,8 @@ def optimize(
     n_trials: int = 50,
     *,
     n_constraints: int | Sequence[str] | None = None,
-    x0: Sequence[Any] = (),
+    constraints: Any = None,
+    x0: Any = None,
     history: Any = None,
     maximize: bool = False,
     seed: int | None = None,
@@ -54,7 +55,9 @@ def optimize(
         n_trials: evaluations in total, initial ones included.
         n_constraints: number or names of the constraints; read off the first return
             when left out.
-        x0: points to evaluate first.
+        constraints: known, cheap constraints that hold at every point chosen, as in
+            `Optimizer`; `fn` need not return them.
+        x0: points to evaluate first, or one point.
         history: `(X, y)` or `(X, y, g)` already known, or an earlier `Result`.
         maximize: whether larger objectives are better.
         seed: integer for repeatable runs.
@@ -86,19 +89,25 @@ def optimize(
         ObjectiveError: when `fn` returns something unusable.
     """
     _refuse(unknown)
-    _choice("on_error", on_error, ("raise", "record"))
-    _choice("acquisition", acquisition, CHOICES)
-    n_trials = _count("n_trials", n_trials, least=0)
-    batch_size = _count("batch_size", batch_size, least=1)
-    if not callable(fn):
-        raise SettingError(f"fn is {fn!r}: wanted a function of one point.")
+    checks.function("fn", fn, "one point")
+    checks.choice("on_error", on_error, ("raise", "record"))
+    checks.flag("progress", progress)
+    batch_size = checks.count("batch_size", batch_size, least=1)
+    stops = _Stops(n_trials, timeout, target, callback)
+    if executor is not None and not isinstance(executor, Executor):
+        raise SettingError(
+            f"executor is {executor!r}: wanted a concurrent.futures.Executor. "
+            "Type executor=ThreadPoolExecutor(4), batch_size=4."
+        )
     if bounds is None:
         bounds = getattr(fn, "space", None)
         if bounds is None:
             raise SettingError("bounds are missing: type optimize(fn, [(low, high)]).")
         if n_constraints is None:
             n_constraints = getattr(fn, "constraints", None)
-    settings = dict(
+    study = Optimizer(
+        bounds,
+        n_constraints=0 if n_constraints is None else n_constraints,
         maximize=maximize,
         seed=seed,
         n_initial=n_initial,
@@ -106,12 +115,12 @@ def optimize(
         surrogate=surrogate,
         acquisition=acquisition,
         trust_region=trust_region,
+        constraints=constraints,
     )
-    enable_compilation_cache()
-    run = _Run(fn, bounds, n_constraints, settings, on_error)
+    study.enqueue(x0)
+    run = _Run(fn, study, n_constraints is None, on_error)
     run.learn(history)
-    run.queue(x0)
-    stops = _Stops(n_trials, timeout, target, callback)
+    enable_compilation_cache()
     return run.loop(stops, batch_size, executor, progress)
 
 
@@ -119,8 +128,15 @@ class _Stops:
     """When a run ends, and why."""
 
     def __init__(self, n_trials, timeout, target, callback) -> None:
-        self.n_trials, self.target, self.callback = n_trials, target, callback
-        self.deadline = np.inf if timeout is None else time.monotonic() + timeout
+        self.n_trials = checks.count("n_trials", n_trials, least=0)
+        self.target, self.callback, self.deadline = target, callback, np.inf
+        if target is not None:
+            self.target = checks.real("target", target)
+        if callback is not None:
+            checks.function("callback", callback, "the running Result")
+        if timeout is not None:
+            seconds = checks.real("timeout", timeout, least=0)
+            self.deadline = time.monotonic() + seconds
 
     def before(self, started: int) -> str:
         if started >= self.n_trials:
@@ -143,45 +159,20 @@ class _Stops:
 
 
 class _Run:
-    """One call of `optimize`: the study, the queue of first points, the outcomes."""
+    """One call of `optimize`: the function, the study and what came of them."""
 
-    def __init__(self, fn, bounds, n_constraints, settings, on_error) -> None:
-        self.fn, self.on_error = fn, on_error
-        self.guess = n_constraints is None
-        self.settings = settings
-        self.study = Optimizer(
-            bounds, n_constraints=0 if self.guess else n_constraints, **settings
-        )
-        self.study.seed = settings["seed"] = self.study.seed
-        self.first: list[Any] = []
+    def __init__(self, fn, study: Optimizer, guess: bool, on_error: str) -> None:
+        self.fn, self.study, self.on_error = fn, study, on_error
+        self.guess = guess  # whether the first return tells the constraints
 
     def learn(self, history: Any) -> None:
         if history is None:
             return
-        if isinstance(history, Result):
-            names = history.constraint_names
-            history = (history.x_iters, history.func_vals, history.constr)
-            history = history if names else history[:2]
-        try:
-            x, y, *rest = history
-        except (TypeError, ValueError):
-            raise SettingError(
-                "history: wanted (X, y), (X, y, g) or an earlier result."
-            ) from None
-        g = list(rest[0]) if rest else [None] * len(x)
-        if g and rest and self.guess:
-            self._rebuild(len(np.atleast_1d(np.asarray(g[0]))))
-        for point, value, constraint in zip(x, y, g, strict=True):
-            self.study.tell(point, value, constraint)
-        self.study._asked = len(x)
-
-    def queue(self, x0: Sequence[Any]) -> None:
-        points = list(x0)
-        if len(points) == len(self.study.space) and all(map(np.isscalar, points)):
-            points = [np.asarray(points)]
-        self.first = [
-            self.study.space.decode(self.study.space.encode(x)) for x in points
-        ]
+        x, y, g = _history(history)
+        if g and self.guess:
+            self._expect(g[0])
+        for point, value, constraints in zip(x, y, g or [None] * len(x), strict=True):
+            self.study.tell(point, value, constraints)
 
     def loop(self, stops: _Stops, batch: int, executor, progress: bool) -> Result:
         started, reason, message = 0, "", ""
@@ -191,11 +182,11 @@ class _Run:
             while True:
                 while not reason and len(flying) < batch:
                     reason = stops.before(started)
-                    point = None if reason else self._next()
-                    if point is None:
+                    asked = [] if reason else self.study.ask()
+                    if not asked:
                         reason = reason or "exhausted"
                         break
-                    started += 1
+                    started, point = started + 1, asked[0]
                     if executor is None:
                         self._finish(point, lambda p=point: self.fn(copy.copy(p)))
                         reason = self._step(bar, stops)
@@ -232,15 +223,6 @@ class _Run:
             raise first_error
         return reason
 
-    def _next(self) -> Any:
-        if self.first:
-            point = self.first.pop(0)
-            self.study._pending.append(self.study.space.encode(point))
-            self.study._asked += 1
-            return point
-        points = self.study.ask()
-        return points[0] if points else None
-
     def _finish(self, point: Any, call: Callable[[], Any]) -> None:
         try:
             outcome = call()
@@ -251,22 +233,14 @@ class _Run:
             return
         f, g = _split(outcome, point)
         if self.guess and g is not None:
-            names = list(g) if isinstance(g, Mapping) else np.size(g)
-            self._rebuild(names)
+            self._expect(g)
         self.study.tell(point, f, g)
         # A failure does not say whether constraints will come.
         self.guess = self.guess and bool(self.study._failed[-1])
 
-    def _rebuild(self, n_constraints: Any) -> None:
-        """Start the study over with the number of constraints now known."""
-        old = self.study
-        self.study = Optimizer(old.space, n_constraints=n_constraints, **self.settings)
-        self.study._asked, self.study._pending = old._asked, old._pending
-        self.study.time_suggest = old.time_suggest
-        unknown = np.full(len(self.study.constraint_names), np.nan)
-        for row, f, error in zip(old._rows, old._f, old._errors, strict=True):
-            point = old.space.decode(row)
-            self.study.tell(point, f, unknown, failed=error or False)
+    def _expect(self, g: Any) -> None:
+        """Read number and names of the constraints off the first values."""
+        self.study.expect_constraints(list(g) if isinstance(g, Mapping) else np.size(g))
         self.guess = False
 
     def _step(self, bar, stops: _Stops) -> str:
@@ -274,6 +248,33 @@ class _Run:
         if not bar.disable:
             bar.set_postfix_str(_brief(self.study.result()))
         return stops.after(self)
+
+
+def _history(given: Any) -> tuple[list, list, list]:
+    """Return points, objectives and constraints, of which there may be none."""
+    wanted = "wanted (X, y), (X, y, g) or an earlier result"
+    if isinstance(given, Result):
+        parts = given.x_iters, given.func_vals, given.constr
+        given = parts if given.constraint_names else parts[:2]
+    try:
+        parts = [list(part) for part in given]
+    except TypeError:
+        parts = []
+    if isinstance(given, Mapping) or len(parts) not in (2, 3):
+        raise SettingError(f"history is a {type(given).__name__}: {wanted}.")
+    x, y, g = (*parts, [])[:3]
+    if len({len(part) for part in parts}) > 1:
+        raise SettingError(
+            f"history has {', '.join(str(len(part)) for part in parts)} entries in "
+            f"{'X, y and g' if len(parts) == 3 else 'X and y'}: {wanted}, as many each."
+        )
+    widths = sorted({len(list(row)) if np.iterable(row) else 1 for row in g})
+    if len(widths) > 1:
+        raise SettingError(
+            f"history has rows of {widths} constraints in g: wanted (n, c) values, "
+            "NaN where one is unknown."
+        )
+    return x, y, g
 
 
 def _split(outcome: Any, x: Any) -> tuple[Any, Any]:
@@ -303,11 +304,6 @@ def _brief(result: Result) -> str:
         return "nothing usable yet"
     state = "" if result.success else f", violation {result.maxcv:.3g}"
     return f"best {result.fun:.6g}{state}"
-
-
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingError(f"{name} is {value!r}: wanted one of {choices}.")
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:

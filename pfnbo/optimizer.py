@@ -9,13 +9,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from pfnbo import checks
+from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
+from pfnbo.known import Known
 from pfnbo.result import Result
-from pfnbo.space import Space
-from pfnbo.strategy import Observations, Strategy
+from pfnbo.space import Space, contains
+from pfnbo.strategy import CHOICES, Observations, Strategy
 from pfnbo.surrogates.gp import GP
 
-SAME_POINT = 1e-9  # distance in the unit cube
+ANCHORS = 13  # allowed points around which a suggestion is sought
 
 
 class Optimizer:
@@ -34,10 +37,14 @@ class Optimizer:
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
+        constraints: known, cheap constraints that every proposed point satisfies: a
+            function of a point with values `<= 0` where it is allowed, a scipy
+            `LinearConstraint`, `NonlinearConstraint` or inequality dict, or a list
+            of these. Points told or queued are not checked.
 
     Raises:
         SpaceError: when the bounds have no meaning.
-        SettingError: when another argument has none.
+        SettingError: when another argument has none, or no point is allowed.
     """
 
     def __init__(
@@ -52,24 +59,28 @@ class Optimizer:
         surrogate: GP | None = None,
         acquisition: str = "auto",
         trust_region: bool | None = None,
+        constraints: Any = None,
     ) -> None:
         """Check every argument before anything is evaluated."""
         self.space = Space.from_bounds(bounds)
-        self.constraint_names = _constraint_names(n_constraints)
-        self.maximize = _flag("maximize", maximize)
+        self.constraint_names = checks.labels("n_constraints", n_constraints, "g")
+        self.maximize = checks.flag("maximize", maximize)
         self.seed = _seed(seed)
         self.n_initial = _initial(n_initial, len(self.space))
-        surrogate = surrogate or GP(noise=_noise(noise))
+        checks.choice("acquisition", acquisition, CHOICES)
+        if trust_region is not None:
+            checks.flag("trust_region", trust_region)
+        surrogate = _surrogate(surrogate, _noise(noise))
         self.strategy = Strategy(surrogate, acquisition, trust_region)
-        width, c = self.space.columns, len(self.constraint_names)
-        self._design = self.space.design(self.n_initial, self.seed)
-        self._rows = np.zeros((0, width))
+        self._known = _known(constraints, self.space)
+        self._design = Design(self.space, self.seed, self._known)
+        self._rows = np.zeros((0, self.space.columns))
         self._f = np.zeros(0)
-        self._g = np.zeros((0, c))
+        self._g = np.zeros((0, len(self.constraint_names)))
         self._failed = np.zeros(0, bool)
         self._errors: list[str] = []
+        self._queue: list[np.ndarray] = []
         self._pending: list[np.ndarray] = []
-        self._asked = 0
         self.time_suggest: list[float] = []
 
     @property
@@ -77,16 +88,42 @@ class Optimizer:
         """Points asked for and not yet told."""
         return [self.space.decode(row) for row in self._pending]
 
+    def enqueue(self, points: Any) -> None:
+        """Let `ask` return these points before any other.
+
+        Args:
+            points: a list of points, one point, or None for none.
+
+        Raises:
+            SpaceError: when a point does not lie in the space.
+        """
+        self._queue += [self.space.encode(x) for x in _points(points, len(self.space))]
+
+    def expect_constraints(self, n_constraints: int | Sequence[str]) -> None:
+        """Give constraints to a study that had none; their past values are unknown.
+
+        Raises:
+            SettingError: when the study has constraints already.
+        """
+        if self.constraint_names:
+            raise SettingError(
+                f"the study has the constraints {self.constraint_names} already: "
+                "start another Optimizer."
+            )
+        self.constraint_names = checks.labels("n_constraints", n_constraints, "g")
+        self._g = np.full((len(self._f), len(self.constraint_names)), np.nan)
+
     def ask(self, n: int = 1) -> list[Any]:
-        """Return the next `n` points; fewer when a finite space is exhausted."""
+        """Return the next `n` points; fewer when a finite space is exhausted.
+
+        They come from the queue, then from the space-filling design until `n_initial`
+        points are told or pending, and then from the model.
+        """
         points = []
-        for _ in range(_count("n", n, least=1)):
-            start = time.perf_counter()
-            row = self._next()
-            self.time_suggest.append(time.perf_counter() - start)
+        for _ in range(checks.count("n", n, least=1)):
+            row = self._queue.pop(0) if self._queue else self._next()
             if row is None:
                 break
-            self._asked += 1
             self._pending.append(row)
             points.append(self.space.decode(row))
         return points
@@ -114,7 +151,7 @@ class Optimizer:
             constraints = self._constraints(g, x)
         dead = failed is not False or not math.isfinite(f)
         reason = failed if isinstance(failed, str) else f"objective was {f}"
-        self._pending = [p for p in self._pending if not _same(p, row)]
+        self._pending = [p for p in self._pending if not contains(p[None], row)]
         self._rows = np.vstack([self._rows, row])
         self._f = np.append(self._f, np.nan if dead else f)
         self._g = np.vstack([self._g, constraints])
@@ -139,23 +176,22 @@ class Optimizer:
         if self.space.cardinality <= len(np.unique(known, axis=0)):
             return None
         usable = int((~self._failed).sum())
-        if self._asked < self.n_initial or usable < 2:
-            return self._filling(known)
+        if len(known) < self.n_initial or usable < 2:
+            row = self._design.next(known)
+            if row is not None or usable < 2:
+                return row
+        start = time.perf_counter()
         key = jax.random.fold_in(jax.random.key(self.seed), len(known))
-        row = self.strategy.suggest(key, self.space, self._observations(), busy)
-        return self._filling(known) if row is None else self.space.snap(row)
+        row = self.strategy.suggest(
+            key, self.space, self._observations(), busy, **self._allowed(len(known))
+        )
+        self.time_suggest.append(time.perf_counter() - start)
+        return self._design.next(known) if row is None else self.space.snap(row)
 
-    def _filling(self, known: np.ndarray) -> np.ndarray:
-        """Return the next point of the design that is not known yet."""
-        size = len(known) + self.n_initial + 1
-        while True:
-            design = self._design
-            if size > len(design):
-                design = self._design = self.space.design(2 * size, self.seed)
-            for row in design[self._asked :]:
-                if not any(_same(row, other) for other in known):
-                    return row
-            size *= 2
+    def _allowed(self, seed: int) -> dict[str, Any]:
+        if self._known is None:
+            return {}
+        return dict(known=self._known, anchors=self._design.sample(ANCHORS, seed))
 
     def _constraints(self, g: Any, x: Any) -> np.ndarray:
         names = self.constraint_names
@@ -195,25 +231,27 @@ def as_number(what: str, value: Any, x: Any) -> float:
     )
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.all(np.abs(a - b) < SAME_POINT))
+def _points(given: Any, d: int) -> list[Any]:
+    """Return the points that any accepted form of a list of points describes."""
+    if given is None:
+        return []
+    if isinstance(given, (str, Mapping)):
+        return [[given] if isinstance(given, str) else given]
+    try:
+        points = list(given)
+    except TypeError:
+        return [given]
+    one = len(points) == d and all(_is_value(p) for p in points)
+    return [points] if one else points
 
 
-def _constraint_names(given: int | Sequence[str]) -> tuple[str, ...]:
-    if isinstance(given, (int, np.integer)):
-        count = _count("n_constraints", given, least=0)
-        return tuple(f"g{i}" for i in range(count))
-    names = tuple(given)  # type: ignore[arg-type]
-    if len(set(names)) != len(names):
-        raise SettingError(f"constraint names {names}: all must differ.")
-    return names
+def _is_value(given: Any) -> bool:
+    return not isinstance(given, (Mapping, list, tuple)) and np.ndim(given) == 0
 
 
-def _count(name: str, value: Any, least: int) -> int:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise SettingError(f"{name} is {value!r}: wanted a whole number >= {least}.")
-    return int(value)
+def _known(given: Any, space: Space) -> Known | None:
+    none = given is None or (isinstance(given, (list, tuple)) and not given)
+    return None if none else Known(given, space)
 
 
 def _seed(seed: Any) -> int:
@@ -221,24 +259,29 @@ def _seed(seed: Any) -> int:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**31))
-    return _count("seed", seed, least=0)
+    return checks.count("seed", seed, least=0)
 
 
 def _initial(given: int | None, d: int) -> int:
     if given is None:
         return min(max(2 * d, 4), 20)
-    return _count("n_initial", given, least=1)
+    return checks.count("n_initial", given, least=1)
 
 
 def _noise(noise: Any) -> float | None:
-    if noise == "auto":
+    if isinstance(noise, str) and noise == "auto":
         return None
-    if isinstance(noise, (int, float)) and 0 <= noise < math.inf:
-        return float(noise)
+    if isinstance(noise, numbers.Real) and not isinstance(noise, bool):
+        if 0 <= float(noise) < math.inf:
+            return float(noise)
     raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
 
 
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise SettingError(f"{name} is {value!r}: wanted True or False.")
-    return bool(value)
+def _surrogate(given: Any, noise: float | None) -> GP:
+    if given is None:
+        return GP(noise=noise)
+    if isinstance(given, type) or not hasattr(given, "fit"):
+        raise SettingError(
+            f"surrogate is {given!r}: wanted a model such as pfnbo.GP()."
+        )
+    return given

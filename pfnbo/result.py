@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from pfnbo import checks
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -21,8 +23,9 @@ class Result(OptimizeResult):
 
     Fields: `x, fun, success, status, message, nfev` as in SciPy; `x_iters`,
     `func_vals (n,)`, `constr (n, c)`, `feasible (n,)`, `maxcv` (largest violation at
-    `x`), `n_failed`, `errors`, `stop_reason`, `time_suggest` (seconds each),
-    `names`, `constraint_names`, `maximize`.
+    `x`), `n_failed`, `errors`, `stop_reason`, `time_suggest` (seconds of each
+    suggestion by the model, so not of the design), `names`, `constraint_names`,
+    `maximize`.
     """
 
     @classmethod
@@ -98,9 +101,7 @@ class Result(OptimizeResult):
         """
         from pfnbo.plot import PLOTS
 
-        if kind not in PLOTS:
-            raise ValueError(f"kind is {kind!r}: wanted one of {sorted(PLOTS)}.")
-        figure = PLOTS[kind](self)
+        figure = PLOTS[checks.choice("kind", kind, sorted(PLOTS))](self)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure

@@ -4,8 +4,8 @@ A numeric dimension takes one cube column, an unordered categorical one column p
 choice (one-hot), and a dimension with a single value none at all.
 """
 
+import itertools
 import math
-import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,148 +16,10 @@ import numpy as np
 from scipy.optimize import Bounds
 from scipy.stats import qmc
 
+from pfnbo.dimensions import Categorical, Dimension, Int, as_dimension
 from pfnbo.errors import SpaceError
 
-
-@dataclass(frozen=True)
-class Float:
-    """A real number in `[low, high]`, on a linear, log or stepped scale.
-
-    Args:
-        low: smallest value.
-        high: largest value; equal to `low` fixes the parameter.
-        log: search uniformly in the logarithm; needs `low > 0`.
-        step: distance of the legal values, counted from `low`.
-    """
-
-    low: float
-    high: float
-    log: bool = field(default=False, kw_only=True)
-    step: float | None = field(default=None, kw_only=True)
-
-    def check(self, name: str) -> None:
-        """Raise `SpaceError` when the limits have no meaning."""
-        _check_limits(name, self.low, self.high, self.log)
-        if self.step is not None and not 0 < self.step < math.inf:
-            raise SpaceError(f"step of {name!r} is {self.step}: it must be positive.")
-        if self.step is not None and self.log:
-            raise SpaceError(f"{name!r} has both log=True and a step: drop one.")
-
-    @property
-    def levels(self) -> int:
-        """Number of legal values, 0 for a continuum."""
-        if self.low == self.high:
-            return 1
-        if self.step is None:
-            return 0
-        return int(math.floor((self.high - self.low) / self.step + 1e-9)) + 1
-
-    def at(self, u: float) -> float:
-        """Return the value at position `u` in [0, 1] of the scale."""
-        if self.levels == 1:
-            return float(self.low)
-        if self.step is not None:
-            return float(self.low + round(u * (self.levels - 1)) * self.step)
-        value = _from_unit(u, self.low, self.high, self.log)
-        return float(min(max(value, self.low), self.high))
-
-    def position(self, name: str, value: Any) -> float:
-        """Return the position in [0, 1] of a legal value."""
-        value = _number(name, value)
-        slack = 1e-9 * (self.high - self.low)
-        _check_inside(name, value, self.low, self.high, slack)
-        if self.step is None:
-            return _to_unit(value, self.low, self.high, self.log)
-        level = (value - self.low) / self.step
-        if abs(level - round(level)) > 1e-6:
-            raise SpaceError(f"{name!r} is {value}: not on its steps of {self.step}.")
-        return round(level) / max(self.levels - 1, 1)
-
-
-@dataclass(frozen=True)
-class Int:
-    """A whole number in `[low, high]`, both included.
-
-    Args:
-        low: smallest value.
-        high: largest value.
-        log: search uniformly in the logarithm; needs `low > 0`.
-    """
-
-    low: int
-    high: int
-    log: bool = field(default=False, kw_only=True)
-
-    def check(self, name: str) -> None:
-        """Raise `SpaceError` when the limits have no meaning."""
-        _check_limits(name, self.low, self.high, self.log)
-        for end in (self.low, self.high):
-            if end != round(end):
-                raise SpaceError(
-                    f"Int {name!r} has limit {end}: use whole numbers, or Float."
-                )
-
-    @property
-    def levels(self) -> int:
-        """Number of legal values."""
-        return int(self.high - self.low) + 1
-
-    def at(self, u: float) -> int:
-        """Return the value at position `u` in [0, 1] of the scale."""
-        value = round(_from_unit(u, self.low, self.high, self.log))
-        return int(min(max(value, self.low), self.high))
-
-    def position(self, name: str, value: Any) -> float:
-        """Return the position in [0, 1] of a legal value."""
-        value = _number(name, value)
-        _check_inside(name, value, self.low, self.high, 0.0)
-        if value != round(value):
-            raise SpaceError(f"{name!r} is {value}: a whole number is wanted.")
-        return _to_unit(value, self.low, self.high, self.log)
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """One of several choices.
-
-    Args:
-        choices: the values, all different.
-        ordered: neighbours in `choices` are alike (a list of plate thicknesses);
-            otherwise all pairs are equally far apart.
-    """
-
-    choices: tuple[Any, ...]
-    ordered: bool = field(default=False, kw_only=True)
-
-    def __post_init__(self) -> None:
-        """Accept any sequence of choices."""
-        object.__setattr__(self, "choices", tuple(self.choices))
-
-    def check(self, name: str) -> None:
-        """Raise `SpaceError` when there are no choices or two are equal."""
-        if not self.choices:
-            raise SpaceError(f"Categorical {name!r} has no choices: give at least one.")
-        for i, choice in enumerate(self.choices):
-            if choice in self.choices[:i]:
-                raise SpaceError(f"Categorical {name!r} lists {choice!r} twice.")
-
-    @property
-    def levels(self) -> int:
-        """Number of choices."""
-        return len(self.choices)
-
-    def at(self, u: float) -> Any:
-        """Return the choice at position `u` in [0, 1]."""
-        return self.choices[round(u * (self.levels - 1))]
-
-    def position(self, name: str, value: Any) -> float:
-        """Return the position in [0, 1] of a choice."""
-        if value not in self.choices:
-            raise SpaceError(f"{name!r} is {value!r}: wanted one of {self.choices}.")
-        return self.choices.index(value) / max(self.levels - 1, 1)
-
-
-Dimension = Float | Int | Categorical
+SAME_POINT = 1e-9  # cube rows nearer than this in every column are one point
 
 
 @jax.tree_util.register_dataclass
@@ -169,6 +31,26 @@ class Grid:
     ratio: jax.Array  # (columns,) high / low on log scales, 1 elsewhere
     groups: tuple[tuple[int, int], ...] = field(metadata=dict(static=True))
     discrete: tuple[int, ...] = field(metadata=dict(static=True))
+
+    @property
+    def stepped(self) -> bool:
+        """Whether any column is discrete."""
+        return bool(self.discrete or self.groups)
+
+    @property
+    def ordered(self) -> np.ndarray:
+        """Which columns are not part of a one-hot group, (columns,) bool."""
+        ordered = np.ones(self.levels.shape[0], bool)
+        for start, width in self.groups:
+            ordered[start : start + width] = False
+        return ordered
+
+    @property
+    def moving(self) -> np.ndarray:
+        """Which columns are continuous, (columns,) bool."""
+        moving = self.ordered
+        moving[list(self.discrete)] = False
+        return moving
 
     def snap(
         self,
@@ -210,7 +92,7 @@ class Space:
         for name in dimensions:
             if not isinstance(name, str) or not name:
                 raise SpaceError(f"dimension name {name!r}: use a non-empty string.")
-        self.dimensions = {n: _dimension(n, v) for n, v in dimensions.items()}
+        self.dimensions = {n: as_dimension(n, v) for n, v in dimensions.items()}
         for name, dimension in self.dimensions.items():
             dimension.check(name)
         if not keyed and any(isinstance(d, Categorical) for d in self.values()):
@@ -351,6 +233,11 @@ class Space:
                 rows[:, start] = _spread(dimension, u[:, j], level)
         return rows
 
+    def every_row(self) -> np.ndarray:
+        """Return all rows of a finite space `(cardinality, columns)`."""
+        values = [[d.nth(i) for i in range(d.levels)] for d in self.values()]
+        return np.stack([self.encode(point) for point in itertools.product(*values)])
+
     def _listed(self, x: Any) -> list[Any]:
         if isinstance(x, Mapping):
             missing = [n for n in self.names if n not in x]
@@ -373,17 +260,12 @@ class Space:
         return values
 
 
-def _dimension(name: str, given: Any) -> Dimension:
-    if isinstance(given, Dimension):
-        return given
-    try:
-        low, high = given
-    except (TypeError, ValueError):
-        raise SpaceError(
-            f"bounds for {name!r} are {given!r}: wanted a (low, high) pair, "
-            "Float, Int or Categorical."
-        ) from None
-    return Float(_number(name, low), _number(name, high))
+def contains(
+    rows: np.ndarray,  # (n, columns)
+    row: np.ndarray,  # (columns,)
+) -> bool:
+    """Return whether `row` is the same point as one of `rows`."""
+    return bool(np.any(np.all(np.abs(rows - row) < SAME_POINT, axis=1)))
 
 
 def _width(dimension: Dimension) -> int:
@@ -406,48 +288,3 @@ def _spread(dimension: Dimension, u: np.ndarray, level: np.ndarray) -> np.ndarra
     if isinstance(dimension, Int) and dimension.log:
         return np.array([dimension.position("", dimension.at(v)) for v in u])
     return even
-
-
-def _number(name: str, value: Any) -> float:
-    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise SpaceError(f"{name!r} has the value {value!r}: wanted a real number.")
-    return float(value)
-
-
-def _check_limits(name: str, low: float, high: float, log: bool) -> None:
-    low, high = _number(name, low), _number(name, high)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise SpaceError(f"bounds for {name!r} are ({low}, {high}): give finite ones.")
-    if low > high:
-        raise SpaceError(
-            f"bounds for {name!r} are ({low}, {high}): low must be below high. "
-            f"Did you mean ({high}, {low})?"
-        )
-    if not math.isfinite(high - low):
-        raise SpaceError(f"bounds for {name!r} are ({low}, {high}): too far apart.")
-    if log and low <= 0:
-        raise SpaceError(f"{name!r} has log=True but low is {low}: give low > 0.")
-    if log and not math.isfinite(high / low):
-        raise SpaceError(f"bounds for {name!r} are ({low}, {high}): too far apart.")
-
-
-def _check_inside(
-    name: str, value: float, low: float, high: float, slack: float
-) -> None:
-    if not low - slack <= value <= high + slack:
-        raise SpaceError(f"{name!r} is {value}: outside its bounds ({low}, {high}).")
-
-
-def _to_unit(value: float, low: float, high: float, log: bool) -> float:
-    if low == high:
-        return 0.0
-    if log:
-        return math.log(value / low) / math.log(high / low)
-    return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
-def _from_unit(u: float, low: float, high: float, log: bool) -> float:
-    if log:
-        return low * (high / low) ** u
-    return low + u * (high - low)

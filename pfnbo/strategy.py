@@ -1,7 +1,8 @@
 """Knits surrogate, acquisition and maximizer into the choice of the next points."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -9,18 +10,15 @@ import numpy as np
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
-from pfnbo.data import (
-    Data,
-    bucket,
-    constraint_views,
-    objective_views,
-    pad,
-)
+from pfnbo.data import Data, bucket, pad
+from pfnbo.known import Known
+from pfnbo.maximize import known as allowed
 from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
+from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import GP, GPPosterior
-from pfnbo.surrogates.views import choose_views
+from pfnbo.views import constraint_views, label_views, objective_views, stack
 
 INCUMBENTS = 3
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
@@ -79,7 +77,14 @@ class Strategy:
     trust_region: bool | None = None
 
     def suggest(
-        self, key: jax.Array, space: Space, seen: Observations, pending: np.ndarray
+        self,
+        key: jax.Array,
+        space: Space,
+        seen: Observations,
+        pending: np.ndarray,
+        *,
+        known: Known | None = None,
+        anchors: np.ndarray | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -89,11 +94,16 @@ class Strategy:
             seen: observations with at least one finite objective.
             pending: rows under evaluation `(p, columns)`; they enter as fantasies
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
+            known: constraints that the row must satisfy.
+            anchors: rows that satisfy them `(a, columns)`, to search around.
         """
-        key, draw = jax.random.split(key)
+        key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = self._fit(seen, len(pending))
+            posterior, thresholds = self._fit(fit, seen, len(pending))
             feasible = seen.feasible
+            if known is not None:
+                # A better point that may not be asked for is no incumbent.
+                feasible = feasible & [known.allows(row) for row in seen.rows]
             if len(pending):
                 posterior = _believe(posterior, seen.rows, pending)
                 feasible = np.append(feasible, np.zeros(len(pending), bool))
@@ -102,7 +112,13 @@ class Strategy:
             name = self._named(posterior)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
-            row, value = propose(key, _SCORES[name], args, region, space.grid)
+            search = propose
+            if known is not None:
+                search = partial(allowed.propose, known=known)
+            if anchors is not None:
+                centres = np.concatenate([region.centres, anchors])
+                region = replace(region, centres=centres)
+            row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
     def _named(self, posterior: GPPosterior) -> str:
@@ -110,30 +126,21 @@ class Strategy:
             return self.acquisition
         return "nei" if posterior.noise[0] > QUIET else "ei"
 
-    def _fit(self, seen: Observations, extra: int) -> tuple[GPPosterior, np.ndarray]:
-        views, jacobians = objective_views(seen.f)
-        outputs = [(-views, np.zeros(len(views)), jacobians)]
+    def _fit(self, key, seen: Observations, extra: int):
+        """Return the posterior of the chosen views and the images of 0 in them."""
+        objective = objective_views(seen.f)
+        outputs = [replace(objective, z=-objective.z)]
         outputs += [constraint_views(column) for column in seen.g.T]
         if seen.failed.any():
-            # A label of +1 for a failure acts as one more constraint.
-            label = np.where(seen.failed, 1.0, -1.0)
-            outputs.append((label[None], np.zeros(1), np.zeros(1)))
-        size = bucket(len(seen.f) + extra)
-        most = max(len(views) for views, _, _ in outputs)
-        y = np.full((len(outputs), most, len(seen.f)), np.nan)
-        thresholds, jacobians = np.zeros((2, len(outputs), most))
-        jacobians[:] = -np.inf
-        for i, (z, threshold, jacobian) in enumerate(outputs):
-            y[i, : len(z)] = z
-            thresholds[i, : len(z)] = threshold
-            jacobians[i, : len(z)] = jacobian
-        first = pad(seen.rows, y[:, 0], size)
-        padded = np.zeros((*y.shape[:2], size))
-        padded[..., : len(seen.f)] = np.nan_to_num(y)
-        chosen = np.asarray(choose_views(first.x, padded, first.seen, jacobians))
-        pick = np.arange(len(outputs))
-        posterior = self.surrogate.fit(pad(seen.rows, y[pick, chosen], size))
-        return posterior, thresholds[pick, chosen][1:]
+            outputs.append(label_views(seen.failed))
+        views = stack(outputs)
+        shape, n = views.zero.shape, len(seen.f)
+        flat = pad(seen.rows, views.z.reshape(-1, n), bucket(n + extra))
+        y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
+        chosen = choose_views(flat.x, y, known[:, 0], views.jacobian)
+        pick = np.arange(len(outputs)), chosen
+        posterior = self.surrogate.fit(key, Data(flat.x, y[pick], known[pick]))
+        return posterior, views.zero[pick][1:]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
         order = seen.order()

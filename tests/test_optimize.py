@@ -290,6 +290,75 @@ def test_first_points_come_first():
         _run(x0=[[100.0, 2.0]])
 
 
+@pytest.mark.parametrize(
+    "x0, bounds",
+    [
+        ([1.0, 2.0], BOX),
+        (np.array([1.0, 2.0]), BOX),
+        ([[1.0, 2.0]], BOX),
+        ({"x0": 1.0, "x1": 2.0}, BOX),
+        ({"x0": 1.0, "x1": 2.0}, dict(zip(("x0", "x1"), BOX, strict=True))),
+    ],
+)
+def test_one_first_point_in_any_form(x0, bounds):
+    result = _run(lambda x: 0.0, bounds, 1, x0=x0)
+    assert list(result._named(result.x).values()) == [1.0, 2.0]
+
+
+def test_one_first_point_of_mixed_types():
+    bounds = {"a": Int(0, 3), "b": Categorical(("u", "v"))}
+    assert _run(lambda x: 0.0, bounds, 1, x0=[2, "v"]).x == {"a": 2, "b": "v"}
+
+
+@pytest.mark.parametrize("x0", [None, [], ()])
+def test_no_first_point_in_any_form(x0):
+    a, b = _run(x0=x0, n_trials=2), _run(n_trials=2)
+    np.testing.assert_array_equal(a.x_iters, b.x_iters)
+
+
+@pytest.mark.parametrize("x0", [5, "ab", [1.0, 2.0, 3.0], [[1.0], [1.0, 2.0]]])
+def test_first_points_without_meaning_are_refused(x0):
+    with pytest.raises(SpaceError, match="wanted"):
+        _run(_Faulty(SystemExit(), 0), x0=x0)
+
+
+def test_suggestion_times_leave_out_the_design():
+    assert len(_run(n_trials=4).time_suggest) == 0
+    assert len(_run(n_trials=6, x0=[1.0, 2.0]).time_suggest) == 2
+
+
+def test_history_replaces_the_design():
+    points = np.random.default_rng(0).uniform(0, 5, (4, 2))
+    result = _run(history=(points, [_branin(x) for x in points]), n_trials=1)
+    assert len(result.time_suggest) == 1
+
+
+X4 = np.random.default_rng(1).uniform(0, 5, (4, 2))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        3,
+        (X4,),
+        (X4, 3.0),
+        {"X": X4, "y": X4[:, 0]},
+        (X4, X4[:3, 0]),
+        (X4, X4[:, 0], X4[:3]),
+        (X4, X4[:, 0], [[1.0], [1.0, 2.0], [1.0], [1.0]]),
+        (X4, X4[:, 0], X4, X4),
+    ],
+)
+def test_history_without_meaning_is_refused(history):
+    with pytest.raises(SettingError, match="history .* wanted"):
+        _run(_Faulty(SystemExit(), 0), history=history)
+
+
+def test_history_of_ragged_points_is_refused():
+    with pytest.raises(SpaceError, match="wanted 2"):
+        _run(history=([[1.0, 2.0], [1.0]], [1.0, 2.0]))
+
+
 def test_history_is_learned_and_not_evaluated():
     first = _run()
     again = _run(history=first, n_trials=1)
@@ -304,8 +373,6 @@ def test_history_is_learned_and_not_evaluated():
         n_trials=1,
     )
     assert triple.constr.shape == (8, 1) and triple.n_failed == 0
-    with pytest.raises(SettingError):
-        _run(history=3)
 
 
 def test_a_function_that_writes_into_its_point_does_no_harm():
@@ -353,10 +420,22 @@ def test_wrong_names_are_answered_with_the_right_one():
         dict(batch_size=0),
         dict(on_error="ignore"),
         dict(acquisition="kg"),
+        dict(acquisition=["ei"]),
         dict(fn=3),
         dict(bounds=None),
+        dict(n_constraints="stress"),
+        dict(timeout="soon"),
+        dict(timeout=-1.0),
+        dict(timeout=np.nan),
+        dict(target="low"),
+        dict(target=np.nan),
+        dict(target=True),
+        dict(executor=4),
+        dict(callback=True),
+        dict(progress="yes"),
     ],
 )
 def test_settings_without_meaning_are_refused_before_any_evaluation(settings):
-    with pytest.raises(SettingError):
+    name = next(iter(settings))
+    with pytest.raises(SettingError, match=f"{name} (is|are) "):
         _run(**dict(fn=_Faulty(SystemExit(), 0)) | settings)

@@ -33,7 +33,6 @@ def test_the_same_history_gives_the_same_proposal():
     asked = []
     for _ in range(2):
         study = Optimizer(BOX, seed=5, n_initial=1)
-        study._asked = 1
         for x in points:
             study.tell(x, _bowl(x))
         asked.append(study.ask()[0])
@@ -69,6 +68,41 @@ def test_points_never_asked_for_may_be_told():
     assert study.result().nfev == 1
     study.tell([0.1, 0.1], 2.0)
     assert study.result().fun == 2.0
+
+
+def test_told_points_count_towards_the_design():
+    study = Optimizer(BOX, seed=0, n_initial=3)
+    for x in ([0.1, 0.2], [0.3, 0.4], [0.5, 0.6]):
+        study.tell(x, _bowl(x))
+    study.ask()
+    assert len(study.time_suggest) == 1
+
+
+def test_failures_alone_do_not_end_the_design():
+    study = Optimizer(BOX, seed=0, n_initial=2)
+    for x in study.ask(4):
+        study.tell(x, failed=True)
+    study.ask()
+    assert len(study.time_suggest) == 0
+
+
+def test_queued_points_are_asked_first():
+    study = Optimizer(BOX, seed=0)
+    study.enqueue([[0.5, 0.25], [0.0, 0.0]])
+    study.enqueue(None)
+    np.testing.assert_array_equal(study.ask(3)[:2], [[0.5, 0.25], [0.0, 0.0]])
+    with pytest.raises(SpaceError):
+        study.enqueue([[2.0, 0.0]])
+
+
+def test_constraints_may_be_learned_later_but_not_changed():
+    study = Optimizer(BOX, seed=0)
+    study.tell([0.1, 0.2], 1.0)
+    study.expect_constraints(["stress"])
+    study.tell([0.3, 0.4], 2.0, -1.0)
+    np.testing.assert_array_equal(study.result().constr, [[np.nan], [-1.0]])
+    with pytest.raises(SettingError, match="already"):
+        study.expect_constraints(2)
 
 
 @pytest.mark.parametrize("y", ["1", None, 1j, True, [1, 2], [], {}, {1}, [[1], [2, 3]]])
@@ -134,6 +168,12 @@ def test_points_outside_are_refused():
         dict(n_constraints=-1),
         dict(n_constraints=["a", "a"]),
         dict(n_constraints=True),
+        dict(n_constraints=1.5),
+        dict(n_constraints="stress"),
+        dict(n_constraints=[1, 2]),
+        dict(acquisition="kg"),
+        dict(trust_region="yes"),
+        dict(surrogate="gp"),
         dict(maximize="yes"),
         dict(maximize=1),
         dict(seed=-1),

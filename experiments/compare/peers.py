@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from pfnbo.space import Categorical, Dimension, Int, Space
+from pfnbo.dimensions import Categorical, Dimension, Int
+from pfnbo.space import Space
 
 SLACK = 1e-9  # constraint values up to this count as feasible
 

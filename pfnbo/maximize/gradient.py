@@ -1,13 +1,13 @@
 """Maximises a score over the legal rows of the unit cube in one compiled call.
 
-Sobol and local candidates are screened, the best are polished by projected BFGS in
-the continuous columns and by exchange moves in the discrete ones.
+Sobol and local candidates are screened and the best polished by projected BFGS.
+Discrete columns are relaxed, rounded and exchanged in between.
 """
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from pfnbo import bfgs
-from pfnbo.space import Grid
+from pfnbo.space import SAME_POINT, Grid
 
 SCREENED = 1024  # Sobol candidates
 LOCAL = 64  # candidates around each incumbent, at each scale
@@ -23,9 +23,8 @@ SCALES = (0.2, 0.05, 0.01, 1e-3)
 POLISHED = 12
 STEPS = 150
 ROUNDINGS = 4  # of each relaxed row
-ROUNDS = 2
+ROUNDS = 2  # of discrete moves
 EXCHANGES = 6  # values tried for each discrete column
-CLOSEST = 1e-6  # rows nearer than this are the same point
 
 
 @jax.tree_util.register_dataclass
@@ -37,6 +36,13 @@ class Region:
     high: jax.Array  # (columns,)
     centres: jax.Array  # (k, columns) incumbents
     taken: jax.Array  # (n, columns) rows that must not come again, NaN to pad
+
+
+class Pool(NamedTuple):
+    """The best rows so far, best first."""
+
+    rows: jax.Array  # (POLISHED, columns)
+    values: jax.Array  # (POLISHED,)
 
 
 @functools.lru_cache(maxsize=8)
@@ -72,65 +78,110 @@ def propose(
 
 @functools.partial(jax.jit, static_argnames="score")
 def _propose(key, score, args, region: Region, grid: Grid, points):
-    def value(x):
-        s = score(args, x)
-        # Compared first: on CPU a maximum over NaN may lose it, depending on fusion.
-        near = jnp.all(jnp.abs(region.taken - x[None]) < CLOSEST, axis=1)
-        fresh = ~jnp.any(near)  # a NaN row is near nothing
-        return jnp.where(jnp.isfinite(s) & fresh, s, -jnp.inf)
+    first, *rest = jax.random.split(key, 1 + (ROUNDS if grid.stepped else 0))
+    pool = _starts(first, score, args, region, grid, points)
+    if not rest:
+        pool = _polish(pool, score, args, region, grid.moving)
+    for fold in rest:
+        rounding, swapping = jax.random.split(fold)
+        if grid.discrete:
+            pool = _relax(rounding, pool, score, args, region, grid)
+        pool = _swap(swapping, pool, score, args, region, grid)
+    return pool.rows[0], pool.values[0]
 
-    def polish(x, moving):
+
+def _starts(key, score, args, region: Region, grid: Grid, points) -> Pool:
+    rows, values = screen(key, score, args, region, grid, points)
+    # The incumbents themselves are taken, but the best places to climb from.
+    centres = jax.vmap(grid.snap)(region.centres)
+    values, order = jax.lax.top_k(values, POLISHED - len(centres))
+    taken = jnp.full(len(centres), -jnp.inf, values.dtype)
+    return Pool(
+        jnp.concatenate([rows[order], centres]), jnp.concatenate([values, taken])
+    )
+
+
+def _keep(pool: Pool, rows, score, args, region: Region) -> Pool:
+    """Return the best of the pool and of other legal rows."""
+    new = jax.vmap(functools.partial(worth, score, args, region))(rows)
+    rows = jnp.concatenate([pool.rows, rows])
+    values = jnp.concatenate([pool.values, new])
+    values, order = jax.lax.top_k(values, POLISHED)
+    return Pool(rows[order], values)
+
+
+def _climb(rows, score, args, region: Region, moving: np.ndarray) -> jax.Array:
+    """Return the rows polished in the columns that move."""
+    if not moving.any():
+        return rows
+    loss = jax.value_and_grad(lambda x: -score(args, x))
+
+    def one(x):
         low = jnp.where(moving, region.low, x)
         high = jnp.where(moving, region.high, x)
-        gain = jax.value_and_grad(lambda x: -score(args, x))
-        return bfgs.minimize(gain, x, low, high, steps=STEPS, tolerance=1e-5)[0]
+        return bfgs.minimize(loss, x, low, high, steps=STEPS, tolerance=1e-5)[0]
 
-    def keep(pool, rows):
-        """Return the best of the pool and of the new rows."""
-        rows = jnp.concatenate([pool[0], rows])
-        values = jnp.concatenate([pool[1], jax.vmap(value)(rows[len(pool[0]) :])])
-        values, order = jax.lax.top_k(values, POLISHED)
-        return rows[order], values
+    return jax.vmap(one)(rows)
 
-    continuous, ordered = _moving(grid, region.low.shape[0])
-    key, shift, around = jax.random.split(key, 3)
+
+def _polish(pool: Pool, score, args, region: Region, moving) -> Pool:
+    rows = _climb(pool.rows, score, args, region, moving)
+    return _keep(pool, rows, score, args, region)
+
+
+def _relax(key, pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
+    """Polish as if levels were a continuum, round at random, polish what is left.
+
+    Levels and continuous columns have to move together along the constraints, which
+    no move of a level alone can do.
+    """
+    relaxed = _climb(pool.rows, score, args, region, grid.ordered)
+    shape = (ROUNDINGS, *relaxed.shape)
+    shift = jax.random.uniform(key, shape, relaxed.dtype, -0.5, 0.5)
+    gap = jnp.where(grid.levels > 1, 1 / jnp.maximum(grid.levels - 1, 1), 0)
+    rounded = (relaxed[None] + shift * gap).reshape(-1, shape[-1])
+    rows = jax.vmap(grid.snap)(rounded)
+    rows = _climb(rows, score, args, region, grid.moving)
+    return _keep(pool, rows, score, args, region)
+
+
+def _swap(key, pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
+    """Exchange values of discrete columns, then polish the continuous ones."""
+    keys = jax.random.split(key, POLISHED)
+    rows = jax.vmap(_exchanges, (0, 0, None))(keys, pool.rows, grid)
+    rows = jax.vmap(grid.snap)(rows.reshape(-1, pool.rows.shape[1]))
+    pool = _keep(pool, rows, score, args, region)
+    return _polish(pool, score, args, region, grid.moving)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def worth(score, args, region: Region, x: jax.Array) -> jax.Array:
+    """Return the score of one row, `-inf` where it is taken or the score no number."""
+    # Compare before reducing: XLA's maximum over a NaN row may be -inf on CPU.
+    near = jnp.all(jnp.abs(region.taken - x[None]) < SAME_POINT, axis=1)
+    s = score(args, x)
+    return jnp.where(jnp.isfinite(s) & ~jnp.any(near), s, -jnp.inf)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def slope(score, args, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the score of one row and its gradient."""
+    return jax.value_and_grad(score, argnums=1)(args, x)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def screen(key, score, args, region: Region, grid: Grid, points):
+    """Return candidate rows `(r, columns)` and what each is worth `(r,)`."""
+    shift, around = jax.random.split(key)
     rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
-    # The incumbents themselves are taken, but the best places to climb from.
-    taken = jnp.full(len(region.centres), -jnp.inf, rows.dtype)
-    values = jax.vmap(value)(rows)
-    values, order = jax.lax.top_k(values, POLISHED - len(taken))
-    centres = jax.vmap(grid.snap)(region.centres)
-    pool = jnp.concatenate([rows[order], centres]), jnp.concatenate([values, taken])
-    polish_all = jax.vmap(polish, (0, None))
-    if not grid.discrete and not grid.groups:
-        pool = keep(pool, polish_all(pool[0], continuous))
-    else:
-        def improve(pool, key):
-            relax, swap = jax.random.split(key)
-            relaxed = polish_all(pool[0], ordered)
-            jitter = jax.random.uniform(relax, (ROUNDINGS, *relaxed.shape), rows.dtype, -.5, .5)
-            unit = 1 / jnp.maximum(grid.levels - 1, 1)
-            near = (relaxed[None] + jitter * jnp.where(grid.levels > 0, unit, 0)).reshape(-1, rows.shape[1])
-            near = jax.vmap(grid.snap)(near)
-            near = polish_all(near, continuous) if continuous.any() else near
-            pool = keep(pool, near)
-            swaps = jax.vmap(lambda key, x: jax.vmap(grid.snap)(_exchanges(key, x, grid)))(jax.random.split(swap, POLISHED), pool[0])
-            pool = keep(pool, swaps.reshape(-1, rows.shape[1]))
-            if continuous.any():
-                pool = keep(pool, polish_all(pool[0], continuous))
-            return pool, None
-        pool, _ = jax.lax.scan(improve, pool, jax.random.split(key, ROUNDS))
-    return pool[0][0], pool[1][0]
+    return rows, jax.vmap(functools.partial(worth, score, args, region))(rows)
 
 
-def _moving(grid: Grid, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return masks of the continuous columns and of all ordered ones."""
-    ordered = np.ones(columns, bool)
-    for start, width in grid.groups:
-        ordered[start : start + width] = False
-    continuous = ordered.copy()
-    continuous[list(grid.discrete)] = False
-    return continuous, ordered
+@functools.partial(jax.jit, static_argnames="score")
+def neighbours(key, score, args, region: Region, grid: Grid, x: jax.Array):
+    """Return rows that differ from `x` in discrete columns, and their worth."""
+    rows = jax.vmap(grid.snap)(_exchanges(key, x, grid))
+    return rows, jax.vmap(functools.partial(worth, score, args, region))(rows)
 
 
 def _candidates(shift, around, region: Region, points) -> jax.Array:

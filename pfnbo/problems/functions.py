@@ -4,9 +4,9 @@ from math import atan2, cos, pi, sin
 
 import numpy as np
 
+from pfnbo.dimensions import Float
 from pfnbo.problems.problem import Result, floats, register
 from pfnbo.problems.synthetic import HARTMANN6_X, hartmann6
-from pfnbo.space import Float
 
 CEC2006 = "Liang et al. 2006 (CEC2006 suite)"
 

@@ -4,9 +4,9 @@ from math import pi, sqrt
 
 import numpy as np
 
+from pfnbo.dimensions import Categorical, Dimension, Float, Int
 from pfnbo.problems.problem import Result, register
 from pfnbo.problems.synthetic import NONE
-from pfnbo.space import Categorical, Dimension, Float, Int
 
 WELD = (
     "shear stress",

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from pfnbo.dimensions import Dimension, Float
 from pfnbo.errors import SpaceError
-from pfnbo.space import Dimension, Float, Space
+from pfnbo.space import Space
 
 Result = tuple[float, np.ndarray]
 Formula = Callable[[np.ndarray], Result]

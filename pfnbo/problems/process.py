@@ -4,8 +4,8 @@ from math import pi
 
 import numpy as np
 
+from pfnbo.dimensions import Categorical, Dimension, Float
 from pfnbo.problems.problem import Result, floats, register
-from pfnbo.space import Categorical, Dimension, Float
 
 VESSEL: dict[str, Dimension] = {
     "Ts": Float(0.0625, 6.1875, step=0.0625),
@@ -113,105 +113,51 @@ def car_side_impact(x: np.ndarray) -> Result:
 
     Source: Gu et al. 2001; Youn & Choi 2004; Gandomi et al. 2011.
     """
-    x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11 = x
+    x1, x2, x3, x4, x5, _, x7, *_ = x
     f = 1.98 + 4.90 * x1 + 6.67 * x2 + 6.98 * x3 + 4.01 * x4 + 1.78 * x5 + 2.73 * x7
-    abdomen = (
-        1.16
-        - 0.3717 * x2 * x4
-        - 0.00931 * x2 * x10
-        - 0.484 * x3 * x9
-        + 0.01343 * x6 * x10
-    )
-    viscous_upper = (
-        0.261
-        - 0.0159 * x1 * x2
-        - 0.188 * x1 * x8
-        - 0.019 * x2 * x7
-        + 0.0144 * x3 * x5
-        + 0.0008757 * x5 * x10
-        + 0.08045 * x6 * x9
-        + 0.00139 * x8 * x11
-        + 0.00001575 * x10 * x11
-    )
-    viscous_middle = (
-        0.214
-        + 0.00817 * x5
-        - 0.131 * x1 * x8
-        - 0.0704 * x1 * x9
-        + 0.03099 * x2 * x6
-        - 0.018 * x2 * x7
-        + 0.0208 * x3 * x8
-        + 0.121 * x3 * x9
-        - 0.00364 * x5 * x6
-        + 0.0007715 * x5 * x10
-        - 0.0005354 * x6 * x10
-        + 0.00121 * x8 * x11
-    )
-    viscous_lower = (
-        0.074
-        - 0.061 * x2
-        - 0.163 * x3 * x8
-        + 0.001232 * x3 * x10
-        - 0.166 * x7 * x9
-        + 0.227 * x2**2
-    )
-    rib_upper = (
-        28.98
-        + 3.818 * x3
-        - 4.2 * x1 * x2
-        + 0.0207 * x5 * x10
-        + 6.63 * x6 * x9
-        - 7.7 * x7 * x8
-        + 0.32 * x9 * x10
-    )
-    rib_middle = (
-        33.86
-        + 2.95 * x3
-        + 0.1792 * x10
-        - 5.057 * x1 * x2
-        - 11.0 * x2 * x8
-        - 0.0215 * x5 * x10
-        - 9.98 * x7 * x8
-        + 22.0 * x8 * x9
-    )
-    rib_lower = 46.36 - 9.9 * x2 - 12.9 * x1 * x8 + 0.1107 * x3 * x10
-    pubic = (
-        4.72
-        - 0.5 * x4
-        - 0.19 * x2 * x3
-        - 0.0122 * x4 * x10
-        + 0.009325 * x6 * x10
-        + 0.000191 * x11**2
-    )
-    pillar = (
-        10.58
-        - 0.674 * x1 * x2
-        - 1.95 * x2 * x8
-        + 0.02054 * x3 * x10
-        - 0.0198 * x4 * x10
-        + 0.028 * x6 * x10
-    )
-    door = (
-        16.45
-        - 0.489 * x3 * x7
-        - 0.843 * x5 * x6
-        + 0.0432 * x9 * x10
-        - 0.0556 * x9 * x11
-        - 0.000786 * x11**2
-    )
-    g = [
-        abdomen - 1,
-        viscous_upper - 0.32,
-        viscous_middle - 0.32,
-        viscous_lower - 0.32,
-        rib_upper - 32,
-        rib_middle - 32,
-        rib_lower - 32,
-        pubic - 4,
-        pillar - 9.9,
-        door - 15.7,
-    ]
-    return f, np.array(g)
+    responses = [*_car_dummy(x), *_car_ribs(x), *_car_body(x)]
+    limits = (1.0, 0.32, 0.32, 0.32, 32.0, 32.0, 32.0, 4.0, 9.9, 15.7)
+    return f, np.array(responses) - limits
+
+
+def _car_dummy(x: np.ndarray) -> tuple[float, ...]:
+    """Abdomen load (kN) and upper, middle and lower viscous criteria (m/s)."""
+    x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11 = x
+    abdomen = 1.16 - 0.3717 * x2 * x4 - 0.00931 * x2 * x10 - 0.484 * x3 * x9
+    abdomen += 0.01343 * x6 * x10
+    upper = 0.261 - 0.0159 * x1 * x2 - 0.188 * x1 * x8 - 0.019 * x2 * x7
+    upper += 0.0144 * x3 * x5 + 0.0008757 * x5 * x10 + 0.08045 * x6 * x9
+    upper += 0.00139 * x8 * x11 + 0.00001575 * x10 * x11
+    middle = 0.214 + 0.00817 * x5 - 0.131 * x1 * x8 - 0.0704 * x1 * x9
+    middle += 0.03099 * x2 * x6 - 0.018 * x2 * x7 + 0.0208 * x3 * x8
+    middle += 0.121 * x3 * x9 - 0.00364 * x5 * x6 + 0.0007715 * x5 * x10
+    middle += 0.00121 * x8 * x11 - 0.0005354 * x6 * x10
+    lower = 0.074 - 0.061 * x2 - 0.163 * x3 * x8 + 0.001232 * x3 * x10
+    lower += 0.227 * x2**2 - 0.166 * x7 * x9
+    return abdomen, upper, middle, lower
+
+
+def _car_ribs(x: np.ndarray) -> tuple[float, ...]:
+    """Upper, middle and lower rib deflection (mm)."""
+    x1, x2, x3, _, x5, x6, x7, x8, x9, x10, _ = x
+    upper = 28.98 + 3.818 * x3 - 4.2 * x1 * x2 + 0.0207 * x5 * x10
+    upper += 6.63 * x6 * x9 - 7.7 * x7 * x8 + 0.32 * x9 * x10
+    middle = 33.86 + 2.95 * x3 + 0.1792 * x10 - 5.057 * x1 * x2 - 11.0 * x2 * x8
+    middle += 22.0 * x8 * x9 - 0.0215 * x5 * x10 - 9.98 * x7 * x8
+    lower = 46.36 - 9.9 * x2 - 12.9 * x1 * x8 + 0.1107 * x3 * x10
+    return upper, middle, lower
+
+
+def _car_body(x: np.ndarray) -> tuple[float, ...]:
+    """Pubic force (kN), and velocity (mm/ms) of the B-pillar and the front door."""
+    x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11 = x
+    pubic = 4.72 - 0.5 * x4 - 0.19 * x2 * x3 - 0.0122 * x4 * x10
+    pubic += 0.009325 * x6 * x10 + 0.000191 * x11**2
+    pillar = 10.58 - 0.674 * x1 * x2 - 1.95 * x2 * x8 + 0.02054 * x3 * x10
+    pillar += 0.028 * x6 * x10 - 0.0198 * x4 * x10
+    door = 16.45 - 0.489 * x3 * x7 - 0.843 * x5 * x6 + 0.0432 * x9 * x10
+    door -= 0.0556 * x9 * x11 + 0.000786 * x11**2
+    return pubic, pillar, door
 
 
 @register(

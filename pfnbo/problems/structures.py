@@ -4,8 +4,8 @@ from math import pi, sqrt
 
 import numpy as np
 
+from pfnbo.dimensions import Categorical, Dimension, Float, Int
 from pfnbo.problems.problem import Result, floats, register
-from pfnbo.space import Categorical, Dimension, Float, Int
 
 
 @register(

@@ -6,9 +6,10 @@ from math import cos, e, pi
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from pfnbo.dimensions import Float
 from pfnbo.errors import ProblemError
 from pfnbo.problems.problem import Formula, Problem, Result, floats, register
-from pfnbo.space import Float, Space
+from pfnbo.space import Space
 
 NONE = np.zeros(0)
 

@@ -5,8 +5,8 @@ from math import pi
 import numpy as np
 from scipy.linalg import eigh
 
+from pfnbo.dimensions import Float
 from pfnbo.problems.problem import Result, register
-from pfnbo.space import Float
 
 # In bays: nodes 1 to 4 are free, 5 and 6 are pinned to the wall.
 NODES = np.array([[2, 1], [2, 0], [1, 1], [1, 0], [0, 1], [0, 0]])

@@ -19,9 +19,9 @@ KERNEL = "matern52"
 
 
 def choose_views(
-    x: np.ndarray,  # (n, d)
-    y: np.ndarray,  # (outputs, views, n), standardised, 0 where unseen
-    seen: np.ndarray,  # (outputs, n) bool
+    x: jax.Array,  # (n, d)
+    y: jax.Array,  # (outputs, views, n), standardised, 0 where unseen
+    seen: jax.Array,  # (outputs, n) bool
     jacobians: np.ndarray,  # (outputs, views) sums of log dz/dy, -inf for no view
 ) -> np.ndarray:
     """Return the index of the view of highest evidence of every output, (outputs,).

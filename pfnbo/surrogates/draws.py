@@ -43,10 +43,10 @@ class Fourier:
 
     def __call__(
         self,
-        x: jax.Array,  # (d,)
+        x: jax.Array,  # (outputs, d) one point as each output sees it
     ) -> jax.Array:
         """Return the values at one point, (outputs,)."""
-        phase = self.frequency @ x
+        phase = jnp.einsum("ofd,od->of", self.frequency, x)
         waves = self.cosine * jnp.cos(phase) + self.sine * jnp.sin(phase)
         return self.level + jnp.sum(waves, axis=1)
 
@@ -92,7 +92,8 @@ class Path:
         x: jax.Array,  # (d,)
     ) -> jax.Array:
         """Return the values at one point, (outputs,)."""
-        return self.prior(x) + self.update.means(x[None])[:, 0]
+        prior = self.prior(self.update.warped(x))
+        return prior + self.update.means(x[None])[:, 0]
 
 
 @jax.tree_util.register_dataclass

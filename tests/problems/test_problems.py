@@ -11,9 +11,10 @@ import pytest
 from scipy.integrate import quad
 
 from pfnbo import problems
+from pfnbo.dimensions import Float
 from pfnbo.errors import ProblemError
 from pfnbo.problems import truss
-from pfnbo.space import Float, Space
+from pfnbo.space import Space
 
 NAMES = problems.names()
 # f and g at one random design each, from a separate transcription of the formulas.

@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from pfnbo import Int, Space
+from pfnbo.design import Design
+
+
+def test_the_design_is_the_sobol_sequence_of_the_space():
+    space = Space({"a": (0, 1), "b": (0, 1)})
+    design, taken = Design(space, 3), np.zeros((0, 2))
+    for _ in range(40):
+        taken = np.vstack([taken, design.next(taken)])
+    np.testing.assert_array_equal(taken, space.design(40, 3))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_finite_space_is_gone_through_without_repeats(seed):
+    space = Space({"a": Int(0, 6), "b": Int(0, 2)})
+    design, taken = Design(space, seed), np.zeros((0, 2))
+    for _ in range(21):
+        taken = np.vstack([taken, design.next(taken)])
+    assert len(np.unique(taken, axis=0)) == 21
