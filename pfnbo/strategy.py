@@ -106,7 +106,10 @@ class Strategy:
                 feasible = feasible & [known.allows(row) for row in seen.rows]
             if len(pending):
                 posterior = _believe(posterior, seen.rows, pending)
-                feasible = np.append(feasible, np.zeros(len(pending), bool))
+                # A fantasy that counted as no incumbent would be asked for again.
+                fantasies = np.asarray(posterior.y)[1:, len(seen.f) :][:, : len(pending)]
+                believed = np.all(fantasies <= thresholds[:, None], axis=0)
+                feasible = np.append(feasible, believed)
             goal = _goal(posterior, thresholds, feasible)
             region = self._region(space, seen, pending, posterior)
             name = self._named(posterior)
@@ -195,7 +198,7 @@ def _noise_free(key: jax.Array, posterior: GPPosterior, thresholds, usable):
 
 def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:
     """Return the incumbent: the largest posterior mean at a feasible observation."""
-    noise = np.exp(np.asarray(posterior.theta)[0, -1])
+    noise = np.asarray(posterior.noise)[0]
     mean = np.asarray(posterior.y)[0] - noise * np.asarray(posterior.alpha)[0]
     known = mean[: len(feasible)][feasible]
     found = known.size > 0
