@@ -21,7 +21,7 @@ class _State(NamedTuple):
     grad: jax.Array  # (d,)
     inverse: jax.Array  # (d, d) inverse Hessian estimate
     move: jax.Array  # (d,) direction of the next trial
-    step: jax.Array
+    step: jax.Array  # share of `move`
     fresh: jax.Array  # whether `inverse` is still the identity
     done: jax.Array
     used: jax.Array  # evaluations so far
@@ -33,7 +33,7 @@ def minimize(
     low: jax.Array,  # (d,)
     high: jax.Array,  # (d,)
     *,
-    steps: int,
+    steps: int | jax.Array,
     tolerance: float = 1e-6,
 ) -> tuple[jax.Array, jax.Array]:
     """Minimise a smooth function in a box from one start.
@@ -53,37 +53,37 @@ def minimize(
     Source: Nocedal & Wright, Numerical Optimization, 2006, eq. 6.17; Bertsekas 1982
     for the projection.
     """
-    eye = jnp.eye(x.shape[0], dtype=x.dtype)
-    x = jnp.clip(x, low, high)
-    value, grad = fn(x)
-    free = _free(x, grad, low, high)
-    move = -jnp.where(free, grad, 0)
-    norm = jnp.linalg.norm(move)
-    yes = jnp.asarray(True)
+    zeros = jnp.zeros_like(x)
+    # The start is the first trial, so that `fn` is compiled once.
     state = _State(
-        x,
-        value,
-        grad,
-        eye,
-        move,
-        jnp.minimum(1, 0.3 / (norm + 1e-30)),
-        yes,
-        ~jnp.isfinite(value) | (jnp.max(jnp.abs(move), initial=0) < tolerance),
-        jnp.zeros((), jnp.int32),
+        x=jnp.clip(x, low, high),
+        value=jnp.asarray(jnp.inf, x.dtype),
+        grad=zeros,
+        inverse=jnp.eye(x.shape[0], dtype=x.dtype),
+        move=zeros,
+        step=jnp.ones((), x.dtype),
+        fresh=jnp.asarray(True),
+        done=jnp.asarray(False),
+        used=jnp.zeros((), jnp.int32),
     )
 
     def body(state: _State) -> _State:
         trial = jnp.clip(state.x + state.step * state.move, low, high)
         value, grad = fn(trial)
+        first = state.used == 0
         slope = state.grad @ (trial - state.x)
         good = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
-        accept = good & (value <= state.value + ARMIJO * slope) & (slope < 0)
+        lower = (value <= state.value + ARMIJO * slope) & (slope < 0)
+        accept = good & (first | lower)
         gone = _advance(state, trial, value, grad, low, high, tolerance)
         kept = _retreat(state, low, high)
         new = jax.tree.map(lambda a, b: jnp.where(accept, a, b), gone, kept)
-        return new._replace(used=state.used + 1)
+        hopeless = first & ~good
+        value = jnp.where(hopeless, value, new.value)
+        done = new.done | hopeless
+        return new._replace(value=value, done=done, used=state.used + 1)
 
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.used < steps), body, state)
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.used <= steps), body, state)
     return end.x, end.value
 
 
@@ -108,9 +108,10 @@ def _advance(state, trial, value, grad, low, high, tolerance) -> _State:
     downhill = move @ g < 0
     move = jnp.where(downhill, move, -g)
     done = jnp.max(jnp.abs(g), initial=0) < tolerance
-    one = jnp.ones_like(state.step)
     fresh = state.fresh & ~useful
-    return _State(trial, value, grad, inverse, move, one, fresh, done, state.used)
+    short = jnp.minimum(1, 0.3 / (jnp.linalg.norm(move) + 1e-30))
+    step = jnp.where(fresh, short, 1)
+    return _State(trial, value, grad, inverse, move, step, fresh, done, state.used)
 
 
 def _retreat(state: _State, low: jax.Array, high: jax.Array) -> _State:

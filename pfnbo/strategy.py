@@ -107,7 +107,9 @@ class Strategy:
             if len(pending):
                 posterior = _believe(posterior, seen.rows, pending)
                 # A fantasy that counted as no incumbent would be asked for again.
-                fantasies = np.asarray(posterior.y)[1:, len(seen.f) :][:, : len(pending)]
+                fantasies = np.asarray(posterior.y)[1:, len(seen.f) :][
+                    :, : len(pending)
+                ]
                 believed = np.all(fantasies <= thresholds[:, None], axis=0)
                 feasible = np.append(feasible, believed)
             goal = _goal(posterior, thresholds, feasible)

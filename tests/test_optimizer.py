@@ -39,7 +39,6 @@ def test_the_same_history_gives_the_same_proposal():
     np.testing.assert_array_equal(*asked)
 
 
-@pytest.mark.xfail(reason="fantasies let points 1e-8 apart through", strict=False)
 def test_pending_points_keep_their_distance():
     study = Optimizer(BOX, seed=0, n_initial=4)
     for x in study.ask(4):

@@ -19,10 +19,9 @@ def _compiled(n, **settings):
 
 
 def test_one_program_per_bucket():
-    assert np.all(_compiled(20) <= 1)
-    assert np.all(_compiled(32) == 0)
-    assert np.all(_compiled(35) <= 1)
-    assert np.all(_compiled(36) == 0)
+    for n, most in ((20, 1), (32, 0), (35, 1), (36, 0)):
+        # "auto" may change from one acquisition to the other, which is one more.
+        assert np.all(_compiled(n, acquisition="ei") <= most)
 
 
 @pytest.mark.parametrize("acquisition", ["nei", "thompson"])

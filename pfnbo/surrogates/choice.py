@@ -4,18 +4,20 @@ The factor of a covariance matrix does not depend on the view, so a dozen views 
 little more than one: each needs one product with the inverse factor.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pfnbo import bfgs
-from pfnbo.surrogates.factor import inverse_root, log_evidence
-from pfnbo.surrogates.kernel import gram, limits, log_prior, start, warp
+from pfnbo.data import Data
+from pfnbo.surrogates.factor import inverse_root
+from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.kernel import gram, start, warp
 
-LENGTHS = (0.15, 0.4, 1.0)  # first length-scales, in units of sqrt(d)
-NOISE = 1e-4
-STEPS = 20
-KERNEL = "matern52"
+LENGTHS = (0.15, 0.4, 1.0)  # of the first kernels, in units of sqrt(d)
+NOISE = 1e-4  # their noise variance
+MODEL = GP(steps=20)
 
 
 def choose_views(
@@ -28,38 +30,30 @@ def choose_views(
 
     Isotropic kernels choose a first view; the kernel fitted to it judges all again.
     """
-    d = x.shape[1]
-    starts = np.stack([start(d, length, NOISE) for length in LENGTHS])
-    return np.asarray(_choose(x, y, seen, jacobians, starts, *limits(d, warped=True)))
+    outputs = np.arange(len(y))
+    first = np.stack([start(x.shape[1], length, NOISE) for length in LENGTHS])
+    thetas = np.repeat(first[None], len(y), 0).astype(x.dtype)
+    guess = np.asarray(_best(x, y, seen, jacobians, thetas, MODEL.kernel))
+    fitted = MODEL.fit(jax.random.key(0), Data(x, y[outputs, guess], seen))
+    # As many kernels as before: another shape would be another compilation.
+    thetas = np.repeat(np.asarray(fitted.theta)[:, None], len(LENGTHS), 1)
+    return np.asarray(_best(x, y, seen, jacobians, thetas, MODEL.kernel))
 
 
-@jax.jit
-def _choose(x, y, seen, jacobians, starts, low, high):
-    def one(y, seen, jacobians):
-        def covariance(theta):
-            return gram(theta, warp(theta, x), seen, KERNEL)
+@functools.partial(jax.jit, static_argnames="kernel")
+def _best(x, y, seen, jacobians, thetas, kernel: str) -> jax.Array:
+    """Return the view of highest evidence under any of some kernels, (outputs,)."""
 
+    def one(y, seen, jacobian, thetas):
         def judge(theta):
-            worth = _profile_evidence(covariance(theta), y, jnp.sum(seen)) + jacobians
-            return jnp.nan_to_num(worth, nan=-jnp.inf)
+            k = gram(theta, warp(theta, x), seen, kernel)
+            return _profile_evidence(k, y, jnp.sum(seen)) + jacobian
 
-        first = jax.vmap(judge)(starts)
-        guess, view = jnp.unravel_index(jnp.argmax(first), first.shape)
+        worth = jax.vmap(judge)(thetas)
+        worth = jnp.nan_to_num(worth, nan=-jnp.inf)
+        return jnp.argmax(jnp.max(worth, axis=0))
 
-        def loss(theta):
-            return -log_evidence(covariance(theta), y[view]) - log_prior(theta)
-
-        theta, _ = bfgs.minimize(
-            jax.value_and_grad(loss),
-            starts[guess],
-            low,
-            high,
-            steps=STEPS,
-            tolerance=0.1,
-        )
-        return jnp.argmax(judge(theta))
-
-    return jax.vmap(one)(y, seen, jacobians)
+    return jax.vmap(one)(y, seen, jacobians, thetas)
 
 
 def _profile_evidence(k, y, n) -> jax.Array:

@@ -212,8 +212,8 @@ def _solve(root, y) -> jax.Array:
     return (root @ y) @ root
 
 
-@functools.partial(jax.jit, static_argnames=("kernel", "steps"))
-def _fit(data: Data, starts, low, high, kernel: str, steps: int) -> GPPosterior:
+@functools.partial(jax.jit, static_argnames="kernel")
+def _fit(data: Data, starts, low, high, kernel: str, steps) -> GPPosterior:
     def one(y, seen, start):
         def loss(theta):
             k = gram(theta, warp(theta, data.x), seen, kernel)

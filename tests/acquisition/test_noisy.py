@@ -10,9 +10,10 @@ from pfnbo.acquisition.improvement import Goal, ei
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.data import pad
 from pfnbo.strategy import Observations, Strategy
-from pfnbo.surrogates.gp import MEAN_VARIANCE
+from pfnbo.surrogates.kernel import EDGE, MEAN_VARIANCE
 
 D, N, SIZE = 2, 6, 32
+KEY = jax.random.key(0)
 RNG = np.random.default_rng(5)
 X = RNG.uniform(size=(N, D))
 Y = np.stack([np.sin(5 * X[:, 0]) + X[:, 1], np.cos(3 * X.sum(axis=1))])
@@ -29,7 +30,7 @@ def _double():
 
 
 def _posterior(noise, y=Y):
-    return GP(noise=noise).fit(pad(X, y, SIZE))
+    return GP(noise=noise).fit(KEY, pad(X, y, SIZE))
 
 
 @jax.jit
@@ -54,10 +55,12 @@ def test_without_noise_it_is_expected_improvement(threshold):
 def _joint(posterior, i, x, count, rng):
     """Draws of one latent output at the data and at x by dense algebra."""
     theta = np.asarray(posterior.theta[i])
-    rows = np.concatenate([X, x[None]])
+    a, b = np.exp(theta[D : 2 * D]), np.exp(theta[2 * D : 3 * D])
+    rows = EDGE + (1 - 2 * EDGE) * np.concatenate([X, x[None]])
+    rows = 1 - (1 - rows**a) ** b
     scaled = (rows[:, None] - rows[None]) / np.exp(theta[:D])
     r = np.sqrt(5 * np.sum(scaled**2, axis=-1))
-    k = np.exp(theta[D]) * (1 + r + r**2 / 3) * np.exp(-r) + MEAN_VARIANCE
+    k = np.exp(theta[-2]) * (1 + r + r**2 / 3) * np.exp(-r) + MEAN_VARIANCE
     gain = np.linalg.solve(k[:N, :N] + np.exp(theta[-1]) * np.eye(N), k[:N]).T
     return rng.multivariate_normal(gain @ Y[i], k - gain @ k[:N], count, tol=1e-6)
 
@@ -82,7 +85,8 @@ def test_unseen_rows_change_nothing():
     posterior = _posterior(0.4, y)
     junk = jnp.where(posterior.seen, posterior.y, 50.0)
     moved = jnp.where(jnp.arange(SIZE)[:, None] < N, posterior.x, 0.1)
-    other = replace(posterior, x=moved, y=junk)
+    rows = jnp.where(posterior.seen[:, :, None], posterior.rows, 0.1)
+    other = replace(posterior, x=moved, rows=rows, y=junk)
     scores = [
         _scores(p, THRESHOLD, USABLE, jax.random.key(0)) for p in (posterior, other)
     ]

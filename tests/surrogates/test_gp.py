@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,13 +7,30 @@ import pytest
 
 from pfnbo import GP
 from pfnbo.data import Data, pad
-from pfnbo.surrogates import gp
+from pfnbo.surrogates.factor import log_evidence
+from pfnbo.surrogates.kernel import (
+    EDGE,
+    MEAN_VARIANCE,
+    NOISE_FLOOR,
+    gram,
+    limits,
+    log_prior,
+    warp,
+)
 
 D, N, SIZE = 2, 12, 32
+BEND = slice(D, 3 * D)  # where theta holds the warp
+KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
 X = RNG.uniform(size=(N, D))
-Y = np.stack([np.sin(5 * X[:, 0]) + X[:, 1], np.cos(3 * X.sum(axis=1))])
-Y = (Y - Y.mean(axis=1, keepdims=True)) / Y.std(axis=1, keepdims=True)
+
+
+def _standard(y):
+    return (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+
+
+# The second output has a pole, so that its warp is bent.
+Y = _standard(np.stack([np.sin(5 * X[:, 0]) + X[:, 1], 1 / (X.sum(axis=1) + 0.02)]))
 NEW = RNG.uniform(size=(6, D))
 
 
@@ -21,28 +40,39 @@ def _double():
         yield
 
 
+def _bent(theta, x):
+    a, b = np.exp(theta[D : 2 * D]), np.exp(theta[2 * D : 3 * D])
+    return 1 - (1 - (EDGE + (1 - 2 * EDGE) * x) ** a) ** b
+
+
 def _gram(theta, a, b):
-    scaled = (a[:, None] - b[None]) / np.exp(theta[:D])
-    r = np.sqrt(5 * np.sum(scaled**2, axis=-1))
-    return np.exp(theta[D]) * (1 + r + r**2 / 3) * np.exp(-r) + gp.MEAN_VARIANCE
+    gap = _bent(theta, a)[:, None] - _bent(theta, b)[None]
+    r = np.sqrt(5 * np.sum((gap / np.exp(theta[:D])) ** 2, axis=-1))
+    return np.exp(theta[-2]) * (1 + r + r**2 / 3) * np.exp(-r) + MEAN_VARIANCE
 
 
 def _noise(theta):
-    return np.exp(theta[-1]) + 1e-10 * np.exp(theta[D])
+    return np.exp(theta[-1]) + 1e-10 * np.exp(theta[-2])
 
 
-def _posterior(x=X, y=Y, size=SIZE, noise=None):
-    return GP(noise=noise).fit(pad(x, y, size))
+def _posterior(x=X, y=Y, size=SIZE, **settings):
+    return GP(**settings).fit(KEY, pad(x, y, size))
+
+
+@jax.jit
+def _marginals(posterior, x):
+    return jax.vmap(posterior.predict, out_axes=1)(x)
 
 
 def _predict(posterior, x):
-    normal = jax.vmap(posterior.predict, out_axes=1)(jnp.asarray(x))
+    normal = _marginals(posterior, x)
     return np.asarray(normal.loc), np.asarray(normal.scale)
 
 
 def test_predictions_equal_dense_algebra():
     posterior = _posterior()
     loc, scale = _predict(posterior, NEW)
+    ours = posterior.covariance(NEW, NEW)
     for i, theta in enumerate(np.asarray(posterior.theta)):
         k = _gram(theta, X, X) + _noise(theta) * np.eye(N)
         cross = _gram(theta, NEW, X)
@@ -50,8 +80,9 @@ def test_predictions_equal_dense_algebra():
         mean = cross @ np.linalg.solve(k, Y[i])
         np.testing.assert_allclose(loc[i], mean, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(scale[i] ** 2, np.diag(cov), rtol=1e-3, atol=1e-6)
-        ours = posterior.covariance(NEW, NEW)[i]
-        np.testing.assert_allclose(ours, cov, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(ours[i], cov, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(posterior.rows[i, :N], _bent(theta, X), atol=1e-12)
+    assert np.abs(posterior.theta[1, BEND]).max() > 0.1  # or the warp is not tested
 
 
 def test_leave_one_out_equals_leaving_one_out():
@@ -63,85 +94,118 @@ def test_leave_one_out_equals_leaving_one_out():
             k = _gram(theta, X[kept], X[kept]) + _noise(theta) * np.eye(N - 1)
             cross = _gram(theta, X[j : j + 1], X[kept])[0]
             mean = cross @ np.linalg.solve(k, Y[i, kept])
-            prior = np.exp(theta[D]) + gp.MEAN_VARIANCE + _noise(theta)
+            prior = np.exp(theta[-2]) + MEAN_VARIANCE + _noise(theta)
             var = prior - cross @ np.linalg.solve(k, cross)
             assert float(normal.loc[i, j]) == pytest.approx(mean, abs=1e-6)
             assert float(normal.scale[i, j]) == pytest.approx(var**0.5, rel=1e-6)
 
 
-@pytest.mark.parametrize("n", [1, 2, 8, 32])
-def test_inverse_root_equals_numpy(n):
-    a = np.random.default_rng(n).normal(size=(n, n))
-    k = a @ a.T + np.eye(n)
-    root, diagonal = jax.jit(gp.inverse_root)(k)
-    chol = np.linalg.cholesky(k)
-    np.testing.assert_allclose(root, np.linalg.inv(chol), atol=1e-10)
-    np.testing.assert_allclose(diagonal, np.diag(chol))
+@jax.jit
+@jax.value_and_grad
+def _density(theta, x, y, seen):
+    k = gram(theta, warp(theta, x), seen, "matern52")
+    return log_evidence(k, y) + log_prior(theta)
 
 
-def test_log_evidence_and_its_gradient_equal_autodiff():
-    def plain(k, y):
-        return -0.5 * y @ jnp.linalg.solve(k, y) - 0.5 * jnp.linalg.slogdet(k)[1]
-
-    a = np.random.default_rng(1).normal(size=(8, 8))
-    base, y = a @ a.T + np.eye(8), np.arange(8.0)
-    direction = np.diag(np.arange(8.0)) + 0.3
-
-    def along(fn):
-        return lambda t, y: fn(base + t * direction, y)
-
-    for fn in (gp.log_evidence, plain):
-        value, grads = jax.value_and_grad(along(fn), (0, 1))(0.5, y)
-        if fn is gp.log_evidence:
-            expected = value, grads
-    assert float(value) == pytest.approx(float(expected[0]), rel=1e-10)
-    np.testing.assert_allclose(grads[0], expected[1][0], rtol=1e-8)
-    np.testing.assert_allclose(grads[1], expected[1][1], rtol=1e-8)
-
-
-def test_the_fit_is_a_maximum_of_the_posterior_density():
-    posterior = _posterior()
+@pytest.mark.parametrize("warped", [True, False])
+def test_the_fit_is_a_maximum_of_the_posterior_density(warped):
+    posterior = _posterior(warp=warped, steps=300)
     data = pad(X, Y, SIZE)
-
-    def density(theta, i):
-        k = gp._gram(theta, data.x, jnp.asarray(data.seen[i]), "matern52")
-        return gp.log_evidence(k, jnp.asarray(data.y[i])) + gp._log_prior(theta)
-
+    low, high = limits(D, warped)
+    # The default gives up after fewer steps, but not far below.
+    assert np.all(_posterior(warp=warped).evidence > posterior.evidence - 0.1)
     for i in range(2):
-        theta = posterior.theta[i]
-        value, grad = jax.value_and_grad(density)(theta, i)
+        theta = np.asarray(posterior.theta[i])
+        assert np.all((low <= theta) & (theta <= high))
+        value, grad = _density(theta, data.x, data.y[i], data.seen[i])
         assert float(value) == pytest.approx(float(posterior.evidence[i]), abs=1e-6)
-        for delta in np.eye(D + 2) * 0.2:
-            inside = theta[-1] - delta[-1] > np.log(gp.NOISE_FLOOR)
-            assert density(theta + delta, i) < value + 0.02
-            assert density(theta - delta, i) < value + 0.02 or not inside
+        # A slope may only lead out of the box.
+        at_low, at_high = theta <= low, theta >= high
+        free = ~((at_low & (grad <= 0)) | (at_high & (grad >= 0)) | (low == high))
+        assert np.max(np.abs(np.where(free, grad, 0))) < 0.01
+        for step in 0.1 * np.eye(len(theta)):
+            for other in (theta + step, theta - step):
+                other = np.clip(other, low, high)
+                near, _ = _density(other, data.x, data.y[i], data.seen[i])
+                assert near < value + 1e-3
+
+
+@pytest.mark.parametrize("noise", [None, 0.1])
+def test_without_a_warp_its_part_of_theta_is_zero(noise):
+    posterior = _posterior(noise=noise, warp=False)
+    assert np.all(posterior.theta[:, BEND] == 0)
+    np.testing.assert_allclose(posterior.rows[:, :N], np.stack([X, X]), atol=2e-6)
+
+
+def _errors(x, y, warped):
+    posterior = _posterior(x, _standard(y), warp=warped)
+    miss = np.asarray(posterior.leave_one_out().loc)[:, : len(x)] - _standard(y)
+    return np.sqrt(np.mean(miss**2, axis=1)), posterior
+
+
+# Twenty-five points; the second column does not matter.
+LINE = np.stack([(np.arange(25) + 0.5) / 25, RNG.uniform(size=25)], axis=1)
+
+
+def test_a_warp_pays_where_a_function_is_steep_at_one_end():
+    y = np.stack([np.log(LINE[:, 0] + 1e-3), 1 / (LINE[:, 0] + 0.02)])
+    bent, _ = _errors(LINE, y, True)
+    straight, _ = _errors(LINE, y, False)
+    assert np.all(bent < 0.7 * straight)
+
+
+def test_a_straight_function_stays_nearly_unbent():
+    y = np.stack([np.sin(6 * LINE[:, 0]), LINE[:, 0] + 0.5 * LINE[:, 1]])
+    bent, posterior = _errors(LINE, y, True)
+    straight, _ = _errors(LINE, y, False)
+    assert np.abs(posterior.theta[:, BEND]).max() < 0.3
+    assert np.all(bent < 1.5 * straight + 1e-3)
+
+
+def test_a_mirrored_column_is_fitted_as_well():
+    flipped = np.stack([1 - LINE[:, 0], LINE[:, 1]], axis=1)
+    y = np.stack([np.log(LINE[:, 0] + 1e-3), 1 / (LINE[:, 0] + 0.02)])
+    _, left = _errors(LINE, y, True)
+    _, right = _errors(flipped, y, True)
+    straight, _ = _errors(flipped, y, False)
+    bent, _ = _errors(flipped, y, True)
+    assert np.all(bent < 0.7 * straight)
+    assert np.all(np.asarray(right.evidence) > np.asarray(left.evidence) - 5)
+
+
+def test_columns_may_be_permuted():
+    a, b = _posterior(), _posterior(X[:, ::-1])
+    np.testing.assert_allclose(a.length_scales, b.length_scales[:, ::-1], rtol=0.02)
+    for left, right in zip(
+        _predict(a, NEW), _predict(b, np.ascontiguousarray(NEW[:, ::-1])), strict=True
+    ):
+        np.testing.assert_allclose(left, right, atol=0.01)
 
 
 def test_unseen_rows_change_nothing():
-    y = np.concatenate([Y, Y[:1]])
-    y[2, [0, 4]] = np.nan
-    both = _posterior(y=y)
-    kept = ~np.isnan(y[2])
-    alone = _posterior(X[kept], y[:2, kept][[0, 0, 0]])
+    y = np.concatenate([Y[:1], Y[:1]])
+    y[1, [0, 4]] = np.nan
+    kept = ~np.isnan(y[1])
+    both, alone = _posterior(y=y), _posterior(X[kept], y[:, kept])
     for a, b in zip(_predict(both, NEW), _predict(alone, NEW), strict=True):
-        np.testing.assert_allclose(a[2], b[0], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(a[1], b[1], rtol=1e-3, atol=1e-4)
     data = pad(X, y, SIZE)
-    other = Data(np.where(np.arange(SIZE)[:, None] < N, data.x, 0.1), data.y, data.seen)
-    for a, b in zip(
-        _predict(both, NEW), _predict(both.condition(other), NEW), strict=True
-    ):
+    x = np.where(np.arange(SIZE)[:, None] < N, data.x, 0.1)
+    other = both.condition(Data(x, data.y, data.seen))
+    for a, b in zip(_predict(both, NEW), _predict(other, NEW), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
 def test_conditioning_equals_starting_from_all_the_data():
     posterior = _posterior(X[:-1], Y[:, :-1], noise=0.1)
     more = posterior.condition(pad(X, Y, SIZE))
+    np.testing.assert_array_equal(more.theta, posterior.theta)
     loc, scale = _predict(more, NEW)
     for i, theta in enumerate(np.asarray(posterior.theta)):
         k = _gram(theta, X, X) + _noise(theta) * np.eye(N)
         cross = _gram(theta, NEW, X)
         np.testing.assert_allclose(loc[i], cross @ np.linalg.solve(k, Y[i]), atol=1e-8)
-        prior = np.exp(theta[D]) + gp.MEAN_VARIANCE
+        prior = np.exp(theta[-2]) + MEAN_VARIANCE
         var = prior - np.sum(cross * np.linalg.solve(k, cross.T).T, axis=1)
         np.testing.assert_allclose(scale[i] ** 2, var, rtol=1e-6)
 
@@ -173,24 +237,45 @@ def test_noise_free_data_is_interpolated(noise):
         (X, np.zeros((2, N))),
         (X, np.full((2, N), np.nan)),
         (X[:0], np.zeros((2, 0))),
+        (np.round(X), Y),
     ],
-    ids=["one point", "ties", "constant", "all unknown", "no point"],
+    ids=["one point", "ties", "constant", "all unknown", "no point", "corners"],
 )
 def test_degenerate_data_gives_finite_predictions(x, y):
     posterior = _posterior(x, y)
-    for part in (*_predict(posterior, NEW), posterior.theta, posterior.evidence):
+    ends = np.concatenate([NEW[:4], np.zeros((1, D)), np.ones((1, D))])
+    for part in (*_predict(posterior, ends), posterior.theta, posterior.evidence):
         assert np.isfinite(part).all()
 
 
+def test_slopes_are_finite_at_the_data_and_at_the_ends_of_the_cube():
+    posterior = _posterior(noise=0.0)
+    slope = jax.jit(jax.jacobian(lambda p, x: p.predict(x), 1))
+    for x in (X[0], np.zeros(D), np.ones(D)):
+        normal = slope(posterior, x)
+        assert np.isfinite(normal.loc).all() and np.isfinite(normal.scale).all()
+
+
 def test_a_fixed_noise_is_kept():
-    theta = _posterior(noise=0.1).theta
-    np.testing.assert_allclose(np.exp(theta[:, -1]), 0.01 + gp.NOISE_FLOOR)
+    posterior = _posterior(noise=0.1)
+    np.testing.assert_allclose(np.exp(posterior.theta[:, -1]), 0.01 + NOISE_FLOOR)
+    np.testing.assert_allclose(posterior.noise, 0.01, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kernel", sorted(gp.KERNELS))
-def test_kernels_are_correlations_with_finite_slopes(kernel):
-    fn = gp.KERNELS[kernel]
-    assert float(fn(jnp.asarray(0.0))) == pytest.approx(1, abs=1e-9)
-    grid = fn(jnp.linspace(0, 30, 50))
-    assert np.all(np.diff(grid) < 0) and np.all(grid >= 0)
-    assert np.isfinite(jax.grad(fn)(0.0))
+@pytest.mark.xfail(reason="no start is noisy enough to find the mode", strict=True)
+def test_noise_is_learned():
+    y = _standard(np.stack([np.sin(6 * LINE[:, 0]), LINE[:, 0] + 0.5 * LINE[:, 1]]))
+    y = y[[1, 1]] + 0.3 * np.random.default_rng(5).normal(size=(2, 25))
+    noise = np.asarray(_posterior(LINE, y).noise)
+    assert np.all((0.02 < noise) & (noise < 0.3))
+
+
+def test_no_noise_is_learned_from_data_without():
+    assert float(_posterior().noise[0]) < 1e-5
+
+
+def test_length_scales_and_noise_follow_theta():
+    posterior = _posterior()
+    other = replace(posterior, theta=posterior.theta.at[:, :D].add(1).at[:, -1].set(0))
+    np.testing.assert_allclose(other.length_scales, np.e * posterior.length_scales)
+    np.testing.assert_allclose(other.noise, 1, rtol=1e-5)
