@@ -79,7 +79,7 @@ def test_a_simplex_in_six_dimensions():
     result = optimize(
         lambda x: float(np.sum((x - 0.5) ** 2)),
         [(0, 1)] * 6,
-        18,
+        26,
         constraints=simplex,
         seed=0,
     )
