@@ -161,7 +161,7 @@ class Optimizer:
     def result(self, message: str = "", stop_reason: str = "") -> Result:
         """Return everything evaluated so far and the best of it."""
         seen = self._observations()
-        best = int(seen.order()[0]) if len(self._f) else None
+        best = int(seen.order[0]) if len(self._f) else None
         return Result.of(
             self, best, seen.violation, message=message, stop_reason=stop_reason
         )

@@ -33,6 +33,11 @@ class Grid:
     discrete: tuple[int, ...] = field(metadata=dict(static=True))
 
     @property
+    def gap(self) -> jax.Array:
+        """Distance of neighbouring levels, 0 where continuous, (columns,)."""
+        return jnp.where(self.levels > 1, 1 / jnp.maximum(self.levels - 1, 1), 0)
+
+    @property
     def stepped(self) -> bool:
         """Whether any column is discrete."""
         return bool(self.discrete or self.groups)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import numpy as np
@@ -34,7 +34,7 @@ class Observations:
     g: np.ndarray  # (n, constraints), NaN where unknown
     failed: np.ndarray  # (n,) bool
 
-    @property
+    @cached_property
     def violation(self) -> np.ndarray:
         """Largest positive constraint value, infinite where failed, (n,)."""
         worst = np.max(np.nan_to_num(self.g, nan=np.inf), axis=1, initial=0.0)
@@ -45,6 +45,7 @@ class Observations:
         """Whether each evaluation satisfies every constraint, (n,)."""
         return self.violation <= 0
 
+    @cached_property
     def order(self) -> np.ndarray:
         """Indices from best to worst: feasible by value, then by scaled violation."""
         size = np.nanmedian(np.where(np.isfinite(self.g), np.abs(self.g), 0.0), axis=0)
@@ -57,7 +58,7 @@ class Observations:
     def improved(self) -> np.ndarray:
         """Whether each evaluation was the best one when it came, (n,) bool."""
         rank = np.empty(len(self.f), int)
-        rank[self.order()] = np.arange(len(self.f))
+        rank[self.order] = np.arange(len(self.f))
         return rank == np.minimum.accumulate(rank)
 
 
@@ -99,18 +100,15 @@ class Strategy:
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = self._fit(fit, seen, len(pending))
+            posterior, thresholds = self.fit(fit, seen, len(pending))
             feasible = seen.feasible
             if known is not None:
                 # A better point that may not be asked for is no incumbent.
                 feasible = feasible & [known.allows(row) for row in seen.rows]
             if len(pending):
-                posterior = _believe(posterior, seen.rows, pending)
+                posterior, means = _believe(posterior, seen.rows, pending)
                 # A fantasy that counted as no incumbent would be asked for again.
-                fantasies = np.asarray(posterior.y)[1:, len(seen.f) :][
-                    :, : len(pending)
-                ]
-                believed = np.all(fantasies <= thresholds[:, None], axis=0)
+                believed = np.all(means[1:] <= thresholds[:, None], axis=0)
                 feasible = np.append(feasible, believed)
             goal = _goal(posterior, thresholds, feasible)
             region = self._region(space, seen, pending, posterior)
@@ -131,8 +129,20 @@ class Strategy:
             return self.acquisition
         return "nei" if posterior.noise[0] > QUIET else "ei"
 
-    def _fit(self, key, seen: Observations, extra: int):
-        """Return the posterior of the chosen views and the images of 0 in them."""
+    def fit(
+        self, key: jax.Array, seen: Observations, extra: int = 0
+    ) -> tuple[GPPosterior, np.ndarray]:
+        """Return the posterior of the chosen views, and the thresholds in them.
+
+        Args:
+            key: random key.
+            seen: observations; call inside `jax.enable_x64(True)`.
+            extra: number of rows to leave free for fantasies.
+
+        Returns:
+            The posterior, with the negative objective as output 0, and where each
+            constraint begins to be violated `(constraints,)`.
+        """
         objective = objective_views(seen.f)
         outputs = [replace(objective, z=-objective.z)]
         outputs += [constraint_views(column) for column in seen.g.T]
@@ -148,8 +158,7 @@ class Strategy:
         return posterior, views.zero[pick][1:]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
-        order = seen.order()
-        centres = seen.rows[np.resize(order[:INCUMBENTS], INCUMBENTS)]
+        centres = seen.rows[np.resize(seen.order[:INCUMBENTS], INCUMBENTS)]
         columns = space.columns
         use = self.trust_region
         if use is None:
@@ -208,12 +217,15 @@ def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:
     return Goal(np.asarray(best), np.asarray(found), thresholds)  # type: ignore[arg-type]
 
 
-def _believe(posterior: GPPosterior, rows: np.ndarray, pending) -> GPPosterior:
-    mean = np.asarray(_means(posterior, np.asarray(pending)))
+def _believe(
+    posterior: GPPosterior, rows: np.ndarray, pending: np.ndarray
+) -> tuple[GPPosterior, np.ndarray]:
+    """Return the posterior after fantasies at its mean, and these (outputs, p)."""
+    mean = np.asarray(_means(posterior, pending))
     n, p = len(rows), len(pending)
     y, seen, x = (np.array(a) for a in (posterior.y, posterior.seen, posterior.x))
     x[n : n + p], y[:, n : n + p], seen[:, n : n + p] = pending, mean, True
-    return posterior.condition(Data(x, y, seen))  # type: ignore[arg-type]
+    return posterior.condition(Data(x, y, seen)), mean  # type: ignore[arg-type]
 
 
 @jax.jit

@@ -16,18 +16,17 @@ import numpy as np
 
 import pfnbo
 from pfnbo import problems
-from pfnbo.data import bucket, objective_views, pad
+from pfnbo.strategy import Observations, Strategy
 
 CASES = (("branin", 5.0, 30), ("hartmann6", 0.1, 50))  # problem, noise sd, evaluations
 
 
 def recommended(rows: np.ndarray, f: np.ndarray) -> int:
     """Return the index of the evaluation with the best posterior mean."""
-    views, jacobians = objective_views(f)
+    seen = Observations(rows, f, np.zeros((len(f), 0)), np.zeros(len(f), bool))
     with jax.enable_x64(True):
-        posterior = pfnbo.GP().fit(pad(rows, -views, bucket(len(f))))
-        best = int(np.argmax(np.asarray(posterior.evidence) + jacobians))
-        mean = posterior.means(np.asarray(posterior.x))[best]
+        posterior, _ = Strategy().fit(jax.random.key(0), seen)
+        mean = posterior.means(posterior.x)[0]
     return int(np.argmax(np.asarray(mean)[: len(f)]))
 
 

@@ -81,7 +81,7 @@ def _propose(key, score, args, region: Region, grid: Grid, points):
     first, *rest = jax.random.split(key, 1 + (ROUNDS if grid.stepped else 0))
     pool = _starts(first, score, args, region, grid, points)
     if not rest:
-        pool = _polish(pool, score, args, region, grid.moving)
+        pool = _polish(pool, score, args, region, grid)
     for fold in rest:
         rounding, swapping = jax.random.split(fold)
         if grid.discrete:
@@ -103,9 +103,8 @@ def _starts(key, score, args, region: Region, grid: Grid, points) -> Pool:
 
 def _keep(pool: Pool, rows, score, args, region: Region) -> Pool:
     """Return the best of the pool and of other legal rows."""
-    new = jax.vmap(functools.partial(worth, score, args, region))(rows)
+    values = jnp.concatenate([pool.values, _worths(score, args, region, rows)])
     rows = jnp.concatenate([pool.rows, rows])
-    values = jnp.concatenate([pool.values, new])
     values, order = jax.lax.top_k(values, POLISHED)
     return Pool(rows[order], values)
 
@@ -124,8 +123,8 @@ def _climb(rows, score, args, region: Region, moving: np.ndarray) -> jax.Array:
     return jax.vmap(one)(rows)
 
 
-def _polish(pool: Pool, score, args, region: Region, moving) -> Pool:
-    rows = _climb(pool.rows, score, args, region, moving)
+def _polish(pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
+    rows = _climb(pool.rows, score, args, region, grid.moving)
     return _keep(pool, rows, score, args, region)
 
 
@@ -138,8 +137,7 @@ def _relax(key, pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
     relaxed = _climb(pool.rows, score, args, region, grid.ordered)
     shape = (ROUNDINGS, *relaxed.shape)
     shift = jax.random.uniform(key, shape, relaxed.dtype, -0.5, 0.5)
-    gap = jnp.where(grid.levels > 1, 1 / jnp.maximum(grid.levels - 1, 1), 0)
-    rounded = (relaxed[None] + shift * gap).reshape(-1, shape[-1])
+    rounded = (relaxed[None] + shift * grid.gap).reshape(-1, shape[-1])
     rows = jax.vmap(grid.snap)(rounded)
     rows = _climb(rows, score, args, region, grid.moving)
     return _keep(pool, rows, score, args, region)
@@ -149,9 +147,9 @@ def _swap(key, pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
     """Exchange values of discrete columns, then polish the continuous ones."""
     keys = jax.random.split(key, POLISHED)
     rows = jax.vmap(_exchanges, (0, 0, None))(keys, pool.rows, grid)
-    rows = jax.vmap(grid.snap)(rows.reshape(-1, pool.rows.shape[1]))
+    rows = rows.reshape(-1, pool.rows.shape[1])
     pool = _keep(pool, rows, score, args, region)
-    return _polish(pool, score, args, region, grid.moving)
+    return _polish(pool, score, args, region, grid)
 
 
 @functools.partial(jax.jit, static_argnames="score")
@@ -161,6 +159,10 @@ def worth(score, args, region: Region, x: jax.Array) -> jax.Array:
     near = jnp.all(jnp.abs(region.taken - x[None]) < SAME_POINT, axis=1)
     s = score(args, x)
     return jnp.where(jnp.isfinite(s) & ~jnp.any(near), s, -jnp.inf)
+
+
+def _worths(score, args, region: Region, rows: jax.Array) -> jax.Array:
+    return jax.vmap(functools.partial(worth, score, args, region))(rows)
 
 
 @functools.partial(jax.jit, static_argnames="score")
@@ -174,14 +176,14 @@ def screen(key, score, args, region: Region, grid: Grid, points):
     """Return candidate rows `(r, columns)` and what each is worth `(r,)`."""
     shift, around = jax.random.split(key)
     rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
-    return rows, jax.vmap(functools.partial(worth, score, args, region))(rows)
+    return rows, _worths(score, args, region, rows)
 
 
 @functools.partial(jax.jit, static_argnames="score")
 def neighbours(key, score, args, region: Region, grid: Grid, x: jax.Array):
     """Return rows that differ from `x` in discrete columns, and their worth."""
-    rows = jax.vmap(grid.snap)(_exchanges(key, x, grid))
-    return rows, jax.vmap(functools.partial(worth, score, args, region))(rows)
+    rows = _exchanges(key, x, grid)
+    return rows, _worths(score, args, region, rows)
 
 
 def _candidates(shift, around, region: Region, points) -> jax.Array:
@@ -205,7 +207,7 @@ def _candidates(shift, around, region: Region, points) -> jax.Array:
 
 
 def _exchanges(key, x: jax.Array, grid: Grid) -> jax.Array:
-    """Single and double moves in the discrete columns, not yet snapped."""
+    """Return legal rows after single and double moves in the discrete columns."""
     dtype = x.dtype
     columns = np.array(grid.discrete, int)
     rows = [x[None]]
@@ -213,7 +215,7 @@ def _exchanges(key, x: jax.Array, grid: Grid) -> jax.Array:
         hot = jnp.eye(width, dtype=dtype)
         rows.append(jnp.repeat(x[None], width, 0).at[:, start : start + width].set(hot))
     if len(columns):
-        unit = 1 / jnp.maximum(grid.levels - 1, 1).astype(dtype)
+        unit = grid.gap.astype(dtype)
         steps = jnp.asarray([-1, 1, -2, 2], dtype)
         one = steps[:, None, None] * jnp.eye(len(x), dtype=dtype)[columns] * unit
         rows.append(x[None] + one.reshape(-1, len(x)))
@@ -225,4 +227,4 @@ def _exchanges(key, x: jax.Array, grid: Grid) -> jax.Array:
         rows.append(jnp.where(few & free[None], random, x[None]))
         pair = jax.random.randint(third, (count, len(x)), -1, 2).astype(dtype)
         rows.append(x[None] + jnp.where(free[None], pair * unit[None], 0))
-    return jnp.clip(jnp.concatenate(rows), 0, 1)
+    return jax.vmap(grid.snap)(jnp.concatenate(rows))

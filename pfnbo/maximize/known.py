@@ -12,12 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.known import Known
-from pfnbo.maximize.gradient import Region, neighbours, screen, slope, sobol, worth
+from pfnbo.maximize.gradient import (
+    ROUNDS,
+    Region,
+    neighbours,
+    screen,
+    slope,
+    sobol,
+    worth,
+)
 from pfnbo.space import Grid
 
 STARTS = 5  # candidates polished
 APART = 0.01  # distance of two starts in some column
-ROUNDS = 2  # of discrete moves, each followed by a polish
 
 
 def propose(
@@ -44,15 +51,14 @@ def propose(
     """
     # Once for all calls of the polish: a transfer costs more than the score.
     args, region = jax.tree.map(jnp.asarray, (args, region))
-    discrete = bool(grid.discrete or grid.groups)
     first, *keys = jax.random.split(key, 1 + ROUNDS)
     points = sobol(region.low.shape[0])
     rows, values = map(np.asarray, screen(first, score, args, region, grid, points))
     best = _allowed(rows, values, known, STARTS)
     if not best:
         return rows[0], -np.inf
-    for key in keys if discrete else keys[:1]:
-        if discrete:
+    for key in keys if grid.stepped else keys[:1]:
+        if grid.stepped:
             best = [_exchange(key, score, args, region, grid, x, known) for x in best]
         best = [_polish(score, args, region, x, known) for x in best]
     scored = [(_score(score, args, region, x), x) for x in best]

@@ -98,9 +98,6 @@ class _Drawn:
     values: jax.Array
     seen: jax.Array
 
-    def predict(self, x):
-        raise NotImplementedError
-
 
 def test_the_incumbent_of_a_draw_is_its_best_feasible_value():
     values = jnp.asarray([[[1.0, 2, 3, 4], [0, 0, 9, 0]], [[5.0, 6, 7, 8], [9] * 4]])
