@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.data import Data
-from pfnbo.surrogates.factor import inverse_root
+from pfnbo.factor import inverse_root
+from pfnbo.kernel import gram, start, warp
 from pfnbo.surrogates.gp import GP
-from pfnbo.surrogates.kernel import gram, start, warp
 
 LENGTHS = (0.15, 0.4, 1.0)  # of the first kernels, in units of sqrt(d)
 NOISE = 1e-4  # their noise variance

@@ -13,10 +13,8 @@ import numpy as np
 
 from pfnbo import bfgs
 from pfnbo.data import Data
-from pfnbo.predictive import Normal
-from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
-from pfnbo.surrogates.factor import inverse_root, log_evidence
-from pfnbo.surrogates.kernel import (
+from pfnbo.factor import inverse_root, log_evidence
+from pfnbo.kernel import (
     MEAN_VARIANCE,
     NOISE_FLOOR,
     covariance,
@@ -27,6 +25,8 @@ from pfnbo.surrogates.kernel import (
     start,
     warp,
 )
+from pfnbo.predictive import Normal
+from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
 
 # Length-scale in units of sqrt(d), and noise variance, at the start of each fit.
 STARTS = ((0.3, 1e-4), (1.5, 1e-6))

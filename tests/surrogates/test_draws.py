@@ -7,8 +7,8 @@ import pytest
 
 from pfnbo import GP
 from pfnbo.data import pad
+from pfnbo.kernel import KERNELS, NOISE_FLOOR
 from pfnbo.surrogates import draws
-from pfnbo.surrogates.kernel import KERNELS, NOISE_FLOOR
 
 D, N, SIZE = 2, 12, 32
 KEY = jax.random.key(0)

@@ -7,8 +7,8 @@ import pytest
 
 from pfnbo import GP
 from pfnbo.data import Data, pad
-from pfnbo.surrogates.factor import log_evidence
-from pfnbo.surrogates.kernel import (
+from pfnbo.factor import log_evidence
+from pfnbo.kernel import (
     EDGE,
     MEAN_VARIANCE,
     NOISE_FLOOR,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import gamma, kv
 
-from pfnbo.surrogates import kernel
+from pfnbo import kernel
 
 D = 2
 RNG = np.random.default_rng(0)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pfnbo.surrogates.factor import inverse_root, log_evidence
+from pfnbo.factor import inverse_root, log_evidence
 
 
 @pytest.fixture(autouse=True)
