@@ -53,3 +53,28 @@ def _log_evidence_back(kept, bar):
 
 
 log_evidence.defvjp(_log_evidence, _log_evidence_back)
+
+
+@jax.custom_vjp
+def solve(
+    k: jax.Array,  # (n, n)
+    b: jax.Array,  # (n, m)
+) -> tuple[jax.Array, jax.Array]:
+    """Return `inverse(k) @ b` (n, m) and the logarithm of the determinant of `k`."""
+    return _solve(k, b)[0]
+
+
+def _solve(k, b):
+    root, diagonal = inverse_root(k)
+    a = root.T @ (root @ b)
+    return (a, 2 * jnp.sum(jnp.log(diagonal))), (root, a)
+
+
+def _solve_back(kept, bar):
+    root, a = kept
+    bar_a, bar_logdet = bar
+    back = root.T @ (root @ bar_a)
+    return bar_logdet * (root.T @ root) - back @ a.T, back
+
+
+solve.defvjp(_solve, _solve_back)

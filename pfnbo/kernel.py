@@ -1,7 +1,8 @@
 """Covariances of warped rows, their hyper-parameters `theta` and its prior.
 
 `theta` holds, for one output, the logarithms of d length-scales, of the d + d
-parameters of the input warp, of the signal variance and of the noise variance.
+parameters of the input warp, of the weights of a "blend" of kernels (else nothing),
+of the signal variance and of the noise variance.
 """
 
 import math
@@ -52,6 +53,7 @@ KERNELS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "matern32": matern32,
     "matern52": matern52,
 }
+BLENDED = len(KERNELS)  # weights in the `theta` of "blend", the sum of all kernels
 
 
 def warp(
@@ -66,7 +68,7 @@ def warp(
 
 
 def covariance(
-    theta: jax.Array,  # (3 d + 2,)
+    theta: jax.Array,
     a: jax.Array,  # (n, d) warped
     b: jax.Array,  # (m, d) warped
     kernel: str,
@@ -74,7 +76,14 @@ def covariance(
     """Return the prior covariance of warped rows, (n, m)."""
     scale = jnp.exp(-theta[: a.shape[1]])[None]
     r2 = _squared_distance((a - 0.5) * scale, (b - 0.5) * scale)
-    return jnp.exp(theta[-2]) * KERNELS[kernel](r2) + MEAN_VARIANCE
+    return jnp.exp(theta[-2]) * _correlation(theta, r2, kernel) + MEAN_VARIANCE
+
+
+def _correlation(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
+    if kernel != "blend":
+        return KERNELS[kernel](r2)
+    weights = jax.nn.softmax(theta[-2 - BLENDED : -2])
+    return sum(w * k(r2) for w, k in zip(weights, KERNELS.values(), strict=True))
 
 
 def _squared_distance(
