@@ -95,10 +95,10 @@ def save(
         PARAMS: data,
         CONFIG: _json("config", facts),
         EVAL: _json("scores", dict(scores or {})),
-        RECIPE: recipe and recipe.encode(),
-        README: readme and readme.encode(),
     }
-    _replace(folder, {name: text for name, text in files.items() if text is not None})
+    texts = {RECIPE: recipe, README: readme}
+    files |= {name: text.encode() for name, text in texts.items() if text is not None}
+    _replace(folder, files)
 
 
 def load(name_or_path: str | Path) -> Checkpoint:
