@@ -2,6 +2,7 @@
 
 from pfnbo.dimensions import Categorical, Float, Int
 from pfnbo.errors import (
+    CheckpointError,
     ObjectiveError,
     PfnboError,
     ProblemError,
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GP",
     "Categorical",
+    "CheckpointError",
     "Float",
     "Int",
     "ObjectiveError",

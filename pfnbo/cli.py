@@ -1,6 +1,7 @@
-"""The command `pfnbo`: runs the optimiser on a benchmark problem and lists them."""
+"""The command `pfnbo`: optimises benchmark problems, lists them and checkpoints."""
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pfnbo import problems
+from pfnbo import checkpoint, problems
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
 from pfnbo.problems import Problem
@@ -42,7 +43,39 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_optimize)
     listing = commands.add_parser("problems", help="list the benchmark problems")
     listing.set_defaults(run=_problems)
+    kept = commands.add_parser("checkpoints", help="list the trained networks")
+    kept.add_argument("name", metavar="NAME", nargs="?", help="one to show in detail")
+    kept.set_defaults(run=_checkpoints)
     return parser
+
+
+def _checkpoints(args: argparse.Namespace) -> int:
+    print(_checkpoint(args.name) if args.name else _checkpoint_table())
+    return 0
+
+
+def _checkpoint_table() -> str:
+    rows = [("checkpoint", "MB", "tasks seen", "scores")]
+    for name, scores in checkpoint.names().items():
+        facts = checkpoint.read_config(checkpoint.find(name))
+        megabytes = f"{facts['params']['bytes'] / 1e6:.2f}"
+        told = ", ".join(f"{k} {_score(v)}" for k, v in scores.items())
+        rows.append((name, megabytes, f"{facts['tasks_seen']:,}", told))
+    return "\n".join(_aligned(rows))
+
+
+def _score(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _checkpoint(name: str) -> str:
+    """Return all that a checkpoint tells of itself, after checking it."""
+    scores = checkpoint.load(name).scores
+    facts = checkpoint.read_config(checkpoint.find(name))
+    arrays = facts["params"].pop("arrays")
+    rows = [(field, json.dumps(value)) for field, value in facts.items()]
+    rows += [("arrays", str(len(arrays))), ("scores", json.dumps(scores))]
+    return "\n".join([name, *_aligned(rows, indent=2)])
 
 
 def _problems(args: argparse.Namespace) -> int:

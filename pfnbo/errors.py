@@ -5,7 +5,8 @@ PfnboError
 ├── SettingError    (ValueError)    an argument of a door has no meaning
 ├── ObjectiveError  (TypeError)     the objective returned something unusable
 ├── TellError       (ValueError)    an observation does not fit the study
-└── ProblemError    (ValueError)    no benchmark problem of that name
+├── ProblemError    (ValueError)    no benchmark problem of that name
+└── CheckpointError (ValueError)    no checkpoint there, or not what it claims to be
 """
 
 
@@ -31,3 +32,7 @@ class TellError(PfnboError, ValueError):
 
 class ProblemError(PfnboError, ValueError):
     """No benchmark problem has this name."""
+
+
+class CheckpointError(PfnboError, ValueError):
+    """A checkpoint that is missing, damaged, foreign or can't be kept."""

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-HEAVY = ("matplotlib", "pandas", "optuna", "torch", "blackjax", "numpyro", "flax")
+HEAVY = "matplotlib pandas optuna torch blackjax numpyro flax optax".split()
 CODE = f"""
 import sys
 import jax
