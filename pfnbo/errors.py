@@ -5,7 +5,8 @@ PfnboError
 ├── SettingError    (ValueError)    an argument of a door has no meaning
 ├── ObjectiveError  (TypeError)     the objective returned something unusable
 ├── TellError       (ValueError)    an observation does not fit the study
-└── ProblemError    (ValueError)    no benchmark problem of that name
+├── ProblemError    (ValueError)    no benchmark problem of that name
+└── RecipeError     (ValueError)    no recipe of that name, or a file without one
 """
 
 
@@ -31,3 +32,7 @@ class TellError(PfnboError, ValueError):
 
 class ProblemError(PfnboError, ValueError):
     """No benchmark problem has this name."""
+
+
+class RecipeError(PfnboError, ValueError):
+    """No recipe has this name, or its file defines none."""
