@@ -15,42 +15,37 @@ from pfnbo.recipe import Recipe
 from pfnbo.tasks import bnn, formula, gp, planted, tree, trend
 from pfnbo.tasks.columns import Columns
 from pfnbo.tasks.design import Design
-from pfnbo.tasks.mix import mix, plus
+from pfnbo.tasks.mix import either, mix, plus
 from pfnbo.tasks.noise import Noise
 from pfnbo.tasks.observed import Observed
-from pfnbo.tasks.task import Function, Sizes
-from pfnbo.tasks.warp import bent, shaped, signed, standard
+from pfnbo.tasks.task import Sizes
+from pfnbo.tasks.warp import bent, shaped, standard
 
 DESIGN = Design(columns=Columns(integer=0.15, one_hot=0.05))
 NOISE = Noise(exact=0.5)
-
-
-def observed(function: Function) -> Observed:
-    """Observations of a function or of minus it."""
-    return Observed(signed(function), DESIGN, NOISE)
-
-
 smooth = gp.Gp()
 published = gp.Gp(lengths=gp.hebo_scaled, variance=gp.hebo_variance, dropped=0.3)
-network = bnn.Bnn(layers=(3, 8), width=(16, 48), scale=(0.15, 0.5))
-bowl = standard(trend.Bowl())
+rough = gp.Features()  # cheap, for sums
+functions = either(
+    {
+        "bent": (0.12, bent(smooth, some=0.5)),
+        "shaped": (0.15, shaped(smooth)),
+        "bowl": (0.17, plus(standard(trend.Bowl()), rough)),
+        "valley": (0.06, plus(standard(trend.valley), rough)),
+        "linear": (0.03, plus(standard(trend.linear), rough)),
+        "signomial": (0.15, formula.Signomial()),
+        "expression": (0.07, formula.Tree()),
+        "network": (0.06, bnn.Bnn(layers=(3, 8), width=(16, 48), scale=(0.15, 0.5))),
+        "shallow": (0.06, bnn.Shallow()),
+        "forest": (0.06, plus(tree.Forest(), rough)),
+        "planted": (0.07, planted.Planted()),
+    }
+)
 recipe = Recipe(
     prior=mix(
-        {
-            "gp": (0.22, gp.Exact(smooth, DESIGN, gp.relative_noise(NOISE))),
-            "hebo": (0.08, gp.Exact(published, DESIGN, gp.relative_noise(NOISE))),
-            "bent": (0.08, observed(bent(smooth, some=0.5))),
-            "shaped": (0.10, observed(shaped(smooth))),
-            "bowl": (0.12, observed(plus(bowl, gp.Gp()))),
-            "valley": (0.04, observed(plus(standard(trend.valley), gp.Gp()))),
-            "linear": (0.02, observed(plus(standard(trend.linear), gp.Gp()))),
-            "signomial": (0.10, observed(formula.Signomial())),
-            "expression": (0.05, observed(formula.Tree())),
-            "network": (0.05, observed(standard(network))),
-            "shallow": (0.04, observed(bnn.Shallow())),
-            "forest": (0.05, observed(plus(tree.Forest(), gp.Gp()))),
-            "planted": (0.05, observed(planted.Planted())),
-        }
+        (0.22, gp.Exact(smooth, DESIGN, gp.relative_noise(NOISE), ("gp",))),
+        (0.08, gp.Exact(published, DESIGN, gp.relative_noise(NOISE), ("hebo",))),
+        (0.70, Observed(functions, DESIGN, NOISE, signed=True)),
     ),
     sizes=Sizes(capacity=64, queries=32, columns=10),
 )

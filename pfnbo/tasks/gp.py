@@ -193,6 +193,7 @@ class Exact:
     design: Design = Design()
     # (key, signal variance) -> noise variance
     noise: Callable[[Array, Array], Array] = relative_noise(Noise())
+    families: tuple[str, ...] = ("gp",)
 
     def sample(self, choice: Array, key: Array, sizes: Sizes) -> Task:
         """Draw a task."""

@@ -50,6 +50,11 @@ class Sizes:
 class Prior(Protocol):
     """A distribution of tasks."""
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families that `Task.family` counts."""
+        ...
+
     def sample(self, choice: Array, key: Array, sizes: Sizes) -> Task:
         """Draw a task; `choice` is a key that the tasks of a group share."""
         ...
