@@ -6,7 +6,9 @@ PfnboError
 ├── ObjectiveError  (TypeError)     the objective returned something unusable
 ├── TellError       (ValueError)    an observation does not fit the study
 ├── ProblemError    (ValueError)    no benchmark problem of that name
-└── CheckpointError (ValueError)    no checkpoint there, or not what it claims to be
+├── CheckpointError (ValueError)    no checkpoint there, or not what it claims to be
+├── RecipeError     (ValueError)    no recipe of that name, or a file without one
+└── PretrainError   (ValueError)    a training that can't start or be taken up again
 """
 
 
@@ -36,3 +38,10 @@ class ProblemError(PfnboError, ValueError):
 
 class CheckpointError(PfnboError, ValueError):
     """A checkpoint that is missing, damaged, foreign or can't be kept."""
+
+class RecipeError(PfnboError, ValueError):
+    """No recipe has this name, or its file defines none."""
+
+
+class PretrainError(PfnboError, ValueError):
+    """A training that can't start, or be taken up again."""

@@ -1,0 +1,1 @@
+"""The words that priors are written in: random functions, designs, noise, tasks."""

@@ -1,0 +1,30 @@
+"""Functions of one known Gaussian process: the exact posterior is known.
+
+A network that is pretrained on it can be held against the truth, so this prior is the
+proof that the machinery works, not a surrogate to use. RBF kernel of length-scale 0.3,
+signal variance 1, noise variance 1e-2, up to five columns, uniform rows.
+
+Source: the first experiment of Mueller et al. 2022 (arXiv 2112.10510).
+Command: `pfnbo pretrain gp_fixed`.
+"""
+
+from pfnbo.recipe import Recipe
+from pfnbo.tasks import gp
+from pfnbo.tasks.design import Design
+from pfnbo.tasks.random import often_full
+from pfnbo.tasks.task import Sizes
+
+recipe = Recipe(
+    prior=gp.Exact(
+        gp.Gp(
+            kinds=("rbf",),
+            weights=(1.0,),
+            lengths=gp.fixed(0.3),
+            dropped=0.0,
+            additive=0.0,
+        ),
+        Design(rows=often_full, plain=True),
+        noise=gp.fixed_noise(1e-2),
+    ),
+    sizes=Sizes(capacity=64, queries=32, columns=5),
+)
