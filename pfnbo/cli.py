@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
+from pfnbo.cache import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
 from pfnbo.problems import Problem
@@ -41,6 +42,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", type=Path, help="file for the whole result")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.set_defaults(run=_optimize)
+    train = commands.add_parser("pretrain", help="train a network on a prior")
+    train.add_argument("recipe", metavar="RECIPE", help="a name, or a Python file")
+    train.add_argument("--folder", type=Path, help="for its state (runs/RECIPE)")
+    train.add_argument("--budget", type=_duration, help="such as 90s, 20m or 2h")
+    train.add_argument("--resume", action="store_true", help="go on where it stopped")
+    train.add_argument("--seed", type=int, default=0, help="same seed, same network")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.set_defaults(run=_pretrain)
     listing = commands.add_parser("problems", help="list the benchmark problems")
     listing.set_defaults(run=_problems)
     kept = commands.add_parser("checkpoints", help="list the trained networks")
@@ -87,6 +96,42 @@ def _problems(args: argparse.Namespace) -> int:
         )
     print("\n".join(_aligned(rows)))
     return 0
+
+
+def _pretrain(args: argparse.Namespace) -> int:
+    # Imports flax and optax, which no other command needs.
+    from pfnbo.pretrain import pretrain
+    from pfnbo.recipe import find, load_recipe
+
+    path = find(args.recipe)
+    folder = args.folder or Path("runs") / path.stem
+    enable_compilation_cache()
+    training = pretrain(
+        load_recipe(path),
+        folder,
+        budget=args.budget,
+        resume=args.resume,
+        seed=args.seed,
+        progress=not args.quiet,
+    )
+    training.export(folder / "checkpoint", path.read_text())
+    print(
+        f"{training.done} of {training.total} steps, {training.tasks} tasks, "
+        f"{training.seconds:.0f} s; the network is in {folder / 'checkpoint'}"
+    )
+    return 0 if training.done == training.total else INTERRUPTED
+
+
+def _duration(text: str) -> float:
+    """Return the seconds of a time such as 90s, 20m or 2h."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        seconds = float(text[:-1] if unit else text) * (unit or 1)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 20m or 2h")
+    return seconds
 
 
 def _optimize(args: argparse.Namespace) -> int:

@@ -39,6 +39,7 @@ class ProblemError(PfnboError, ValueError):
 class CheckpointError(PfnboError, ValueError):
     """A checkpoint that is missing, damaged, foreign or can't be kept."""
 
+
 class RecipeError(PfnboError, ValueError):
     """No recipe has this name, or its file defines none."""
 

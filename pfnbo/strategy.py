@@ -209,9 +209,7 @@ def _noise_free(key: jax.Array, posterior: GPPosterior, thresholds, usable):
 
 def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:
     """Return the incumbent: the largest posterior mean at a feasible observation."""
-    noise = np.asarray(posterior.noise)[0]
-    mean = np.asarray(posterior.y)[0] - noise * np.asarray(posterior.alpha)[0]
-    known = mean[: len(feasible)][feasible]
+    known = np.asarray(posterior.fitted)[0][: len(feasible)][feasible]
     found = known.size > 0
     best = np.max(known) if found else 0.0
     return Goal(np.asarray(best), np.asarray(found), thresholds)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pfnbo.kernel import BLENDED, KERNELS, MEAN_VARIANCE
 from pfnbo.predictive import Normal
 
 FEATURES = 512  # frequencies; two features, sine and cosine, come with each
@@ -31,6 +32,32 @@ def frequencies(
     return normal * jnp.sqrt(dof / jnp.sum(squares, -1, keepdims=True))
 
 
+def spectrum(
+    key: jax.Array,
+    kernel: str,
+    theta: jax.Array,  # (outputs, parameters), which hold the weights of a "blend"
+    features: int,
+    d: int,
+) -> jax.Array:
+    """Return frequencies of each output, (outputs, features, d).
+
+    The spectral density of a sum of kernels is the mixture of theirs.
+    """
+    shape = (len(theta), features, d)
+    if kernel != "blend":
+        return frequencies(key, kernel, shape, theta.dtype)
+    pick, draw = jax.random.split(key)
+    logits = theta[:, None, -2 - BLENDED : -2]
+    chosen = jax.random.categorical(pick, logits, shape=shape[:2])
+    keys = jax.random.split(draw, BLENDED)
+    each = [
+        frequencies(k, name, shape, theta.dtype)
+        for k, name in zip(keys, KERNELS, strict=True)
+    ]
+    hot = jax.nn.one_hot(chosen, BLENDED, dtype=theta.dtype)
+    return jnp.einsum("kofd,ofk->ofd", jnp.stack(each), hot)
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Fourier:
@@ -54,9 +81,8 @@ class Fourier:
 def fourier(
     key: jax.Array,
     kernel: str,
-    lengths: jax.Array,  # (outputs, d)
-    variance: jax.Array,  # (outputs,)
-    mean_variance: float,
+    theta: jax.Array,  # (outputs, parameters) as in kernel.py
+    d: int,
     features: int,
 ) -> Fourier:
     """Return a draw from the prior, its kernel replaced by random features.
@@ -65,14 +91,15 @@ def fourier(
     covariance has a standard deviation near variance / sqrt(2 features) at most
     (Sutherland & Schneider 2015, arXiv 1506.02785).
     """
-    outputs, d = lengths.shape
-    dtype = lengths.dtype
-    spectrum, weights, constant = jax.random.split(key, 3)
-    waves = frequencies(spectrum, kernel, (outputs, features, d), dtype)
-    size = jnp.sqrt(variance / features)[None, :, None]
-    weight = size * jax.random.normal(weights, (2, outputs, features), dtype)
-    level = mean_variance**0.5 * jax.random.normal(constant, (outputs,), dtype)
-    return Fourier(waves / lengths[:, None], weight[0], weight[1], level)
+    outputs, dtype = len(theta), theta.dtype
+    waving, weights, constant = jax.random.split(key, 3)
+    waves = spectrum(waving, kernel, theta, features, d)
+    waves = waves * jnp.exp(-theta[:, None, :d])
+    size = jnp.exp(0.5 * theta[:, -2]) / features**0.5
+    normal = jax.random.normal(weights, (2, outputs, features), dtype)
+    weight = size[None, :, None] * normal
+    level = MEAN_VARIANCE**0.5 * jax.random.normal(constant, (outputs,), dtype)
+    return Fourier(waves, weight[0], weight[1], level)
 
 
 @jax.tree_util.register_dataclass

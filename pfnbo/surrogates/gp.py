@@ -115,9 +115,7 @@ class GPPosterior:
         Source: Wilson et al. 2020, arXiv 2002.09309.
         """
         draw, noise = jax.random.split(key)
-        variance = jnp.exp(self.theta[:, -2])
-        lengths = self.length_scales
-        prior = fourier(draw, self.kernel, lengths, variance, MEAN_VARIANCE, features)
+        prior = fourier(draw, self.kernel, self.theta, self.x.shape[1], features)
         error = jax.random.normal(noise, self.y.shape, self.y.dtype)
         error = error * jnp.sqrt(self.noise)[:, None]
         lack = self.y - jax.vmap(prior, 1, 1)(self.rows) - error
@@ -156,7 +154,7 @@ class GPPosterior:
 
     def condition(self, data: Data) -> "GPPosterior":
         """Return the posterior after other data, hyper-parameters unchanged."""
-        return _condition(self.theta, data, self.evidence, self.kernel)
+        return condition(self.theta, data, self.evidence, self.kernel)
 
     def leave_one_out(self) -> Normal:
         """Return predictions of each observation from the others, (outputs, n).
@@ -165,6 +163,11 @@ class GPPosterior:
         """
         precision = jnp.sum(self.root**2, axis=1)
         return Normal(self.y - self.alpha / precision, 1 / jnp.sqrt(precision))
+
+    @property
+    def fitted(self) -> jax.Array:
+        """Means of the latent outputs at the data, (outputs, n)."""
+        return self.y - self.noise[:, None] * self.alpha
 
     @property
     def length_scales(self) -> jax.Array:
@@ -228,11 +231,13 @@ def _fit(data: Data, starts, low, high, kernel: str, steps) -> GPPosterior:
     best = jnp.nanargmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf), axis=1)
     theta = jnp.take_along_axis(thetas, best[:, None, None], 1)[:, 0]
     loss = jnp.take_along_axis(losses, best[:, None], 1)[:, 0]
-    return _condition(theta, data, -loss, kernel)
+    return condition(theta, data, -loss, kernel)
 
 
 @functools.partial(jax.jit, static_argnames="kernel")
-def _condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
+def condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
+    """Return the posterior of given hyper-parameters; `evidence` is only kept."""
+
     def one(theta, y, seen):
         rows = warp(theta, data.x)
         root, _ = inverse_root(gram(theta, rows, seen, kernel))

@@ -1,0 +1,39 @@
+"""Networks as plain data: a static structure, and nested dicts of arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+
+
+def taken_apart(network: nnx.Module) -> tuple[Any, dict[str, Any]]:
+    """Return the hashable structure of a network and its parameters."""
+    graph, state = nnx.split(network)
+    return graph, _named(nnx.to_pure_dict(state))
+
+
+def put_together(graph: Any, params: Mapping[str, Any]) -> Any:
+    """Return the network of a structure and parameters, to call under `jit`."""
+    return nnx.merge(graph, _numbered(params))
+
+
+def structure(config: Any) -> Any:
+    """Return the structure of the network of a configuration, without parameters."""
+    return nnx.split(nnx.eval_shape(lambda: config.build(jax.random.key(0))))[0]
+
+
+# The layers of a list have numbers for names, which a file can't have.
+def _named(tree: Any) -> Any:
+    if not isinstance(tree, Mapping):
+        return tree
+    return {str(name): _named(branch) for name, branch in tree.items()}
+
+
+def _numbered(tree: Any) -> Any:
+    if not isinstance(tree, Mapping):
+        return tree
+    return {
+        int(name) if name.isdigit() else name: _numbered(branch)
+        for name, branch in tree.items()
+    }

@@ -1,0 +1,352 @@
+"""Trains a network on tasks that are drawn on the device inside the compiled step."""
+
+import contextlib
+import csv
+import functools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from pfnbo import checkpoint
+from pfnbo.errors import PretrainError
+from pfnbo.exadam import exadam
+from pfnbo.pfn.loss import loss, standardized
+from pfnbo.pfn.network import put_together, taken_apart
+from pfnbo.recipe import Recipe
+from pfnbo.schedule import Schedule, Stage
+from pfnbo.tasks.task import draw_group
+
+AXIS = "tasks"  # of the mesh, over which the groups of a step are spread
+SAVE_EVERY = 120.0  # seconds
+LOG_EVERY = 50  # steps
+TIMED = 5  # steps of each stage that a time budget is measured by
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adamw": optax.adamw,
+    "muon": optax.contrib.muon,
+    "exadam": exadam,
+}
+
+
+class State(NamedTuple):
+    """Everything that a step changes."""
+
+    params: Any
+    optimizer: Any
+    average: Any  # exponential moving average of the parameters
+
+
+class Report(NamedTuple):
+    """What a step tells of each of its groups."""
+
+    loss: jax.Array  # (groups,)
+    family: jax.Array  # (groups,)
+    finite: jax.Array  # (groups,) bool; other gradients are left out
+
+
+@dataclass(frozen=True)
+class Program:
+    """The static parts of the compiled step."""
+
+    prior: Any
+    graph: Any = field(hash=False, compare=False)
+    schedule: Schedule
+    mesh: Mesh
+
+    @functools.cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optimiser at rate 1, so that one program serves every rate."""
+        s = self.schedule
+        optimizer = OPTIMIZERS[s.optimizer](1.0, weight_decay=s.weight_decay)
+        return optax.chain(optax.clip_by_global_norm(s.clip), optimizer)
+
+    def first(self, params: Any) -> State:
+        """Return the state before any step."""
+        return State(params, self.optimizer.init(params), params)
+
+    def step(
+        self, stage: Stage, state: State, key: jax.Array, rate: jax.Array
+    ) -> tuple[State, Report]:
+        """Return the state after one step, and what was seen in it."""
+        keys = jax.random.split(key, stage.groups)
+        spread = jax.shard_map(
+            functools.partial(self._gradient, stage),
+            mesh=self.mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+            out_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+            check_vma=False,
+        )
+        gradient, report = spread(state.params, keys)
+        updates, optimizer = self.optimizer.update(
+            gradient, state.optimizer, state.params
+        )
+        updates = jax.tree.map(lambda u: u * rate.astype(u.dtype), updates)
+        params = optax.apply_updates(state.params, updates)
+        keep = self.schedule.average
+        average = jax.tree.map(
+            lambda a, p: keep * a + (1 - keep) * p, state.average, params
+        )
+        return State(params, optimizer, average), report
+
+    def _gradient(self, stage: Stage, params, keys) -> tuple[Any, Report]:
+        """Return the mean gradient over all groups of all devices."""
+
+        def add(total, key):
+            gradient, report = self._of_group(stage, params, key)
+            return jax.tree.map(jnp.add, total, gradient), report
+
+        zero = jax.tree.map(jnp.zeros_like, params)
+        total, report = jax.lax.scan(add, zero, keys)
+        count = jax.lax.psum(jnp.sum(report.finite), AXIS)
+        count = jnp.maximum(count, 1).astype(jnp.float32)
+        total = jax.lax.psum(total, AXIS)
+        return jax.tree.map(lambda g: g / count, total), report
+
+    def _of_group(self, stage: Stage, params, key) -> tuple[Any, Report]:
+        tasks = draw_group(key, self.prior, stage.sizes, stage.group)
+
+        def mean_loss(params):
+            return jnp.mean(losses(self.graph, params, tasks)).astype(jnp.float32)
+
+        value, gradient = jax.value_and_grad(mean_loss)(params)
+        finite = jnp.isfinite(optax.global_norm(gradient)) & jnp.isfinite(value)
+        gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0), gradient)
+        return gradient, Report(value, tasks.family[0], finite)
+
+
+def losses(graph: Any, params: Any, tasks: Any) -> jax.Array:
+    """Return the loss of each task of a batch under a network, (tasks,)."""
+    network = put_together(graph, params)
+    return jax.vmap(lambda task: loss(network, standardized(task)))(tasks)
+
+
+@dataclass
+class Training:
+    """A training in a folder, which can be stopped and taken up again.
+
+    Args:
+        recipe: prior, network and schedule.
+        folder: where `state.safetensors`, `progress.json` and `metrics.csv` are kept.
+        seed: of the parameters and of every task.
+        devices: that share the groups of each step; None takes all.
+    """
+
+    recipe: Recipe
+    folder: Path
+    seed: int = 0
+    devices: list | None = None
+
+    def __post_init__(self):
+        """Build the network and the steps; nothing is compiled yet."""
+        network = self.recipe.model.build(jax.random.key(self.seed))
+        graph, params = taken_apart(network)
+        mesh = Mesh(np.array(self.devices or jax.devices()), (AXIS,))
+        self.program = Program(self.recipe.prior, graph, self.recipe.schedule, mesh)
+        # Placed as a step leaves it: another placement would be another compilation.
+        self.state = jax.device_put(
+            self.program.first(params),
+            NamedSharding(mesh, PartitionSpec()),
+        )
+        self.done = 0
+        self.total = self.recipe.schedule.steps
+        self.seconds = 0.0
+        self.steps = {
+            stage: jax.jit(functools.partial(self.program.step, stage))
+            for stage in self.recipe.schedule.stages
+        }
+        check_groups(self.recipe.schedule, mesh.size)
+
+    def stage(self, step: int) -> Stage:
+        """Return the table size of a step, a function of the seed and the step."""
+        stages = self.recipe.schedule.stages
+        ready = [s for s in stages if s.begin <= step / self.total]
+        shares = np.array([s.share for s in ready])
+        draw = np.random.default_rng([self.seed, step])
+        return ready[draw.choice(len(ready), p=shares / shares.sum())]
+
+    def key(self, step: int) -> jax.Array:
+        """Return the random key of a step."""
+        return jax.random.fold_in(jax.random.key(self.seed), step + 1)
+
+    def one(self) -> tuple[Stage, Report]:
+        """Take one step."""
+        stage = self.stage(self.done)
+        rate = self.recipe.schedule.rate(self.done / self.total)
+        args = self.state, self.key(self.done), np.float32(rate)
+        self.state, report = self.steps[stage](*args)
+        self.done += 1
+        return stage, report
+
+    def fit_budget(self, seconds: float) -> None:
+        """Set the number of steps to what a wall time allows, compilation left out."""
+        stages = self.recipe.schedule.stages
+        shares = np.array([s.share * (1 - s.begin) for s in stages])
+        cost = np.array([self._cost(s) for s in stages])
+        self.total = max(1, int(seconds / (cost @ shares / shares.sum())))
+
+    def _cost(self, stage: Stage) -> float:
+        args = self.state, self.key(-1), np.float32(0)
+        jax.block_until_ready(self.steps[stage](*args))
+        start = time.perf_counter()
+        for _ in range(TIMED):
+            jax.block_until_ready(self.steps[stage](*args))
+        return (time.perf_counter() - start) / TIMED
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks seen."""
+        return sum(s.groups * s.group for s in map(self.stage, range(self.done)))
+
+    def export(self, folder: Path, recipe: str, scores: dict | None = None) -> None:
+        """Write the averaged parameters as a checkpoint."""
+        config = {
+            "model": asdict(self.recipe.model),
+            "sizes": asdict(self.recipe.sizes),
+            "tasks_seen": self.tasks,
+        }
+        params = jax.device_get(self.state.average)
+        checkpoint.save(folder, params, config, scores=scores, recipe=recipe)
+
+    def save(self) -> None:
+        """Write the state so that a kill at any moment leaves a usable one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        leaves = jax.tree.leaves(self.state)
+        named = {f"{i:05}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+        progress = {
+            "step": str(self.done),
+            "total": str(self.total),
+            "seed": str(self.seed),
+            "seconds": str(self.seconds),
+        }
+        part = self.folder / "state.part"
+        save_file(named, part, metadata=progress)
+        os.replace(part, self.folder / "state.safetensors")
+
+    def load(self) -> None:
+        """Take up the state of the folder."""
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            raise PretrainError(f"nothing to resume: {path} does not exist")
+        with safe_open(path, "numpy") as file:
+            progress = file.metadata()
+            leaves = [file.get_tensor(name) for name in sorted(file.keys())]
+        kinds = [(a.shape, a.dtype) for a in jax.tree.leaves(self.state)]
+        if [(a.shape, a.dtype) for a in leaves] != kinds:
+            raise PretrainError(
+                f"{path} holds another network or optimiser than the recipe; "
+                "give the recipe it was trained with, or another folder"
+            )
+        self.state = jax.tree.unflatten(jax.tree.structure(self.state), leaves)
+        self.done, self.total = int(progress["step"]), int(progress["total"])
+        self.seed, self.seconds = int(progress["seed"]), float(progress["seconds"])
+
+
+def pretrain(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    budget: float | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    devices: list | None = None,
+    progress: bool = True,
+) -> Training:
+    """Train the network of a recipe; Ctrl-C stops it and keeps what it learned.
+
+    Args:
+        recipe: prior, network and schedule.
+        folder: for `state.safetensors` (taken up by `resume`) and `metrics.csv`.
+        budget: seconds of training; None takes the steps of the schedule.
+        resume: whether to go on from the state in the folder.
+        seed: of the parameters and of every task.
+        devices: that share the groups of each step; None takes all of them, on every
+            host of a `jax.distributed` run.
+        progress: whether to show a bar.
+    """
+    with jax.enable_x64(recipe.schedule.double):
+        training = Training(recipe, folder, seed, devices)
+        if resume:
+            training.load()
+        elif budget is not None:
+            training.fit_budget(budget)
+        with contextlib.suppress(KeyboardInterrupt):
+            _run(training, progress)
+        training.save()
+    return training
+
+
+def _run(training: Training, progress: bool) -> None:
+    log = Log(training.folder / "metrics.csv")
+    saved = time.perf_counter()
+    with tqdm(total=training.total, initial=training.done, disable=not progress) as bar:
+        while training.done < training.total:
+            start = time.perf_counter()
+            stage, report = training.one()
+            log.add(stage, jax.device_get(report))
+            training.seconds += time.perf_counter() - start
+            bar.update()
+            if training.done % LOG_EVERY == 0:
+                row = log.write(training)
+                bar.set_postfix(loss=row["loss"], tasks_per_s=row["tasks_per_second"])
+            if time.perf_counter() - saved > SAVE_EVERY:
+                training.save()
+                saved = time.perf_counter()
+
+
+class Log:
+    """Means of the losses since the last row, as lines of a CSV file."""
+
+    def __init__(self, path: Path):
+        """Append to the file at `path`."""
+        self.path = path
+        self.reports: list[tuple[int, Report]] = []
+        self.start = time.perf_counter()
+
+    def add(self, stage: Stage, report: Report) -> None:
+        """Remember what a step told."""
+        self.reports.append((stage.group, report))
+
+    def write(self, training: Training) -> dict[str, Any]:
+        """Append a row and return it."""
+        losses = np.concatenate([r.loss for _, r in self.reports])
+        finite = np.concatenate([r.finite for _, r in self.reports])
+        tasks = sum(group * len(r.loss) for group, r in self.reports)
+        now = time.perf_counter()
+        row = {
+            "step": training.done,
+            "of": training.total,
+            "seconds": round(training.seconds, 1),
+            "loss": round(float(np.mean(losses[finite])), 4) if finite.any() else None,
+            "left_out": int(np.sum(~finite)),
+            "tasks_per_second": round(tasks / (now - self.start), 1),
+        }
+        new = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        self.reports, self.start = [], now
+        return row
+
+
+def check_groups(schedule: Schedule, devices: int) -> None:
+    """Raise where the groups of a step can't be spread evenly over the devices."""
+    for stage in schedule.stages:
+        if stage.groups % devices:
+            raise PretrainError(
+                f"{stage.groups} groups a step do not spread over {devices} devices: "
+                f"give Stage(groups=...) a multiple of {devices}"
+            )

@@ -1,0 +1,70 @@
+"""How a network is trained: table sizes, batches, optimiser and learning rate."""
+
+import math
+from dataclasses import dataclass
+
+from pfnbo.tasks.task import Sizes
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps on tables of one size; a size is one compilation.
+
+    Args:
+        sizes: rows and columns of the tables.
+        groups: tasks of one family that are drawn and differentiated together; the
+            gradients of the groups of a step are accumulated.
+        group: number of tasks in a group.
+        share: relative number of steps.
+        begin: fraction of the training after which the size is used.
+    """
+
+    sizes: Sizes
+    groups: int = 8
+    group: int = 8
+    share: float = 1.0
+    begin: float = 0.0
+
+
+STAGES = (
+    Stage(Sizes(16, 16, 4), groups=16, group=4, share=0.3),
+    Stage(Sizes(32, 32, 8), groups=16, group=2, share=0.4),
+    Stage(Sizes(64, 32, 10), groups=16, group=2, share=0.3, begin=0.1),
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The whole training.
+
+    Args:
+        stages: table sizes, drawn at random by their shares.
+        steps: number of steps; a time budget replaces it.
+        optimizer: "adamw", "muon" or "exadam".
+        learning_rate: at its peak.
+        warmup: fraction of the steps in which it rises linearly.
+        decay: "cosine" falls to zero over the rest, "wsd" over the last fifth.
+        weight_decay: decoupled, times the learning rate.
+        clip: largest global norm of the gradient.
+        average: decay of the exponential moving average of the parameters.
+        double: whether tables are drawn and their algebra runs in float64.
+    """
+
+    stages: tuple[Stage, ...] = STAGES
+    steps: int = 10_000
+    optimizer: str = "adamw"
+    learning_rate: float = 2e-3
+    warmup: float = 0.02
+    decay: str = "cosine"
+    weight_decay: float = 1e-3
+    clip: float = 1.0
+    average: float = 0.998
+    double: bool = True
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate at a fraction of the training."""
+        rise = min(1.0, progress / self.warmup) if self.warmup else 1.0
+        if self.decay == "wsd":
+            return self.learning_rate * rise * min(1.0, 5 * (1 - progress))
+        past = max(0.0, progress - self.warmup) / (1 - self.warmup)
+        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * past))

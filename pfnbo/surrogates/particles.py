@@ -1,0 +1,108 @@
+"""A mixture of Gaussian processes: particles of the hyper-posterior of each output."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from pfnbo.data import Data
+from pfnbo.predictive import Mixture
+from pfnbo.surrogates.draws import NoiseFree, Path
+from pfnbo.surrogates.gp import GPPosterior
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ParticlePosterior:
+    """Each output is a mixture of members, which stand side by side in one posterior."""
+
+    members: GPPosterior  # of (outputs * k) outputs, those of one output together
+    log_weight: jax.Array  # (outputs, k), normalised
+
+    def predict(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Mixture:
+        """Return the marginals of all latent outputs at one point, shape (outputs,)."""
+        each = self.members.predict(x)
+        return Mixture(self.log_weight, jax.tree.map(self._apart, each))
+
+    def _apart(self, a: jax.Array) -> jax.Array:
+        return a.reshape(*self.log_weight.shape, *a.shape[1:])
+
+    def _average(self, a: jax.Array) -> jax.Array:
+        """Return the weighted mean over the members of each output."""
+        return jnp.einsum("ok,ok...->o...", jnp.exp(self.log_weight), self._apart(a))
+
+    def means(
+        self,
+        x: jax.Array,  # (q, d)
+    ) -> jax.Array:
+        """Return the means of the latent outputs, (outputs, q)."""
+        return self._average(self.members.means(x))
+
+    def path(self, key: jax.Array) -> Path:
+        """Return one joint draw of the latent outputs, of one member each."""
+        pick, draw = jax.random.split(key)
+        return self._only(jax.random.categorical(pick, self.log_weight)).path(draw)
+
+    def noise_free(self, key: jax.Array, n: int, quiet: float) -> NoiseFree:
+        """Return draws as `GPPosterior.noise_free` does, of the heaviest members."""
+        return self._only(jnp.argmax(self.log_weight, 1)).noise_free(key, n, quiet)
+
+    def _only(self, member: jax.Array) -> GPPosterior:
+        """Return the posterior of one member of each output, (outputs,) indices."""
+        outputs, k = self.log_weight.shape
+        rows = jnp.arange(outputs) * k + member
+        m = self.members
+        return GPPosterior(
+            m.theta[rows],
+            m.x,
+            m.rows[rows],
+            m.y[rows],
+            m.seen[rows],
+            m.root[rows],
+            m.alpha[rows],
+            m.evidence[rows],
+            m.kernel,
+        )
+
+    def condition(self, data: Data) -> "ParticlePosterior":
+        """Return the posterior after other data, particles and weights unchanged."""
+        repeated = repeat(data, self.log_weight.shape[1])
+        return ParticlePosterior(self.members.condition(repeated), self.log_weight)
+
+    @property
+    def x(self) -> jax.Array:
+        """Rows of the data, (n, d)."""
+        return self.members.x
+
+    @property
+    def y(self) -> jax.Array:
+        """Observed outputs, (outputs, n)."""
+        return self._apart(self.members.y)[:, 0]
+
+    @property
+    def seen(self) -> jax.Array:
+        """Which outputs are known, (outputs, n) bool."""
+        return self._apart(self.members.seen)[:, 0]
+
+    @property
+    def fitted(self) -> jax.Array:
+        """Means of the latent outputs at the data, (outputs, n)."""
+        return self._average(self.members.fitted)
+
+    @property
+    def length_scales(self) -> jax.Array:
+        """Geometric means over the members, (outputs, d)."""
+        return jnp.exp(self._average(jnp.log(self.members.length_scales)))
+
+    @property
+    def noise(self) -> jax.Array:
+        """Geometric means of the noise variances, (outputs,)."""
+        return jnp.exp(self._average(jnp.log(self.members.noise)))
+
+
+def repeat(data: Data, k: int) -> Data:
+    """Return data in which each output stands `k` times in a row."""
+    return Data(data.x, jnp.repeat(data.y, k, 0), jnp.repeat(data.seen, k, 0))

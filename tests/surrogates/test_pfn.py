@@ -1,0 +1,84 @@
+import jax
+import numpy as np
+import pytest
+
+from pfnbo import checkpoint
+from pfnbo.data import pad
+from pfnbo.optimize import optimize
+from pfnbo.pfn.kernel_head import Config
+from pfnbo.pfn.network import taken_apart
+from pfnbo.surrogates.pfn import PFN
+
+SMALL = Config(4, 2, cell_width=8, cell_blocks=1, width=16, heads=2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("nets") / "untrained"
+    params = taken_apart(SMALL.build(jax.random.key(0)))[1]
+    config = {
+        "model": vars(SMALL),
+        "sizes": {"capacity": 64, "queries": 32, "columns": 8},
+        "tasks_seen": 0,
+    }
+    checkpoint.save(path, params, config)
+    return path
+
+
+@pytest.fixture(scope="module")
+def posterior(folder):
+    random = np.random.default_rng(0)
+    x = random.random((20, 2))
+    y = np.stack([np.sin(6 * x[:, 0]), x[:, 1] - 0.5])
+    with jax.enable_x64(True):
+        return PFN(folder, kept=2).fit(jax.random.key(0), pad(x, y, 32))
+
+
+def test_each_output_is_a_mixture_that_passes_through_its_data(posterior):
+    with jax.enable_x64(True):
+        at = jax.vmap(posterior.predict)(posterior.x[:20])
+        mean, sd = np.asarray(at.mean).T, np.sqrt(np.asarray(at.var)).T
+    assert mean.shape == (2, 20)
+    assert np.all(np.abs(mean - posterior.y[:, :20]) < 4 * sd + 0.2)
+    np.testing.assert_allclose(posterior.fitted[:, :20], mean, atol=1e-6)
+
+
+def test_weights_are_normalised_and_sorted(posterior):
+    weight = np.exp(posterior.log_weight)
+    np.testing.assert_allclose(weight.sum(1), 1)
+    assert np.all(weight[:, 0] >= weight[:, 1])
+
+
+def test_means_are_those_of_the_marginals(posterior):
+    x = np.random.default_rng(1).random((7, 2))
+    with jax.enable_x64(True):
+        marginal = jax.vmap(posterior.predict)(x).mean
+        np.testing.assert_allclose(posterior.means(x), marginal.T, atol=1e-9)
+
+
+def test_paths_have_the_moments_of_the_mixture(posterior):
+    x = np.array([0.31, 0.62])
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(0), 2000)
+        draws = jax.jit(jax.vmap(lambda k: posterior.path(k)(x)))(keys)
+        at = posterior.predict(x)
+    sd = np.sqrt(np.asarray(at.var))
+    np.testing.assert_allclose(np.mean(draws, 0), at.mean, atol=0.1 * sd.max())
+    np.testing.assert_allclose(np.std(draws, 0), sd, rtol=0.15)
+
+
+@pytest.mark.parametrize("acquisition", ["ei", "nei", "thompson"])
+def test_it_serves_every_acquisition(folder, acquisition):
+    result = optimize(
+        lambda x: (float((x[0] - 0.3) ** 2), float(0.2 - x[1])),
+        [(0, 1), (0, 1)],
+        n_trials=9,
+        n_constraints=1,
+        n_initial=6,
+        seed=0,
+        surrogate=PFN(folder, kept=2),
+        acquisition=acquisition,
+        batch_size=2,
+        progress=False,
+    )
+    assert result.success and result.nfev == 9

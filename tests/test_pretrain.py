@@ -1,0 +1,144 @@
+"""Training on a small prior; eight simulated devices would cost eight compilations."""
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from pfnbo import checkpoint
+from pfnbo.errors import PretrainError
+from pfnbo.pfn.kernel_head import Config
+from pfnbo.pretrain import Training, pretrain
+from pfnbo.recipe import Recipe
+from pfnbo.schedule import Schedule, Stage
+from pfnbo.tasks.gp import Exact, Gp
+from pfnbo.tasks.task import Sizes
+
+SIZES = Sizes(8, 8, 2)
+STAGE = Stage(SIZES, groups=4, group=4)
+RECIPE = Recipe(
+    prior=Exact(Gp(kinds=("matern52",), weights=(1.0,), additive=0.0)),
+    sizes=SIZES,
+    model=Config(3, 2, cell_width=8, cell_blocks=1, width=16, heads=2),
+    schedule=Schedule((STAGE,), steps=120, learning_rate=1e-2, average=0.9),
+)
+
+
+def short(steps):
+    return replace(RECIPE, schedule=replace(RECIPE.schedule, steps=steps))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return pretrain(RECIPE, folder, progress=False), folder
+
+
+def test_it_learns(trained):
+    _, folder = trained
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [50, 100]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert all(row["left_out"] == "0" for row in rows)
+
+
+def test_a_resumed_training_is_the_same_bit_for_bit(trained, tmp_path):
+    whole, _ = trained
+    with jax.enable_x64(True):
+        first = Training(RECIPE, tmp_path)
+        for _ in range(60):
+            first.one()
+        first.save()
+    again = pretrain(RECIPE, tmp_path, resume=True, progress=False)
+    assert again.done == whole.done == 120
+    pairs = zip(*map(jax.tree.leaves, (again.state, whole.state)), strict=True)
+    for a, b in pairs:
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_exported_network_is_the_average(trained, tmp_path):
+    training, _ = trained
+    training.export(tmp_path / "net", "recipe = ...")
+    loaded = checkpoint.load(tmp_path / "net")
+    assert loaded.config["tasks_seen"] == training.tasks == 120 * 16
+    assert Config(**loaded.config["model"]) == RECIPE.model
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, training.state.average)
+
+
+def test_a_state_of_another_network_is_refused(trained):
+    _, folder = trained
+    other = replace(RECIPE, model=replace(RECIPE.model, width=32))
+    with pytest.raises(PretrainError, match="another network"):
+        pretrain(other, folder, resume=True, progress=False)
+
+
+def test_nothing_to_resume_is_an_error(tmp_path):
+    with pytest.raises(PretrainError, match="nothing to resume"):
+        pretrain(RECIPE, tmp_path, resume=True, progress=False)
+
+
+def test_ctrl_c_keeps_what_was_learned(tmp_path, monkeypatch):
+    one = Training.one
+
+    def interrupted(self):
+        if self.done == 3:
+            raise KeyboardInterrupt
+        return one(self)
+
+    monkeypatch.setattr(Training, "one", interrupted)
+    stopped = pretrain(RECIPE, tmp_path, progress=False)
+    assert stopped.done == 3
+    with jax.enable_x64(True):
+        again = Training(RECIPE, tmp_path)
+        again.load()
+    assert again.done == 3
+
+
+def test_a_budget_sets_the_number_of_steps(tmp_path):
+    training = pretrain(short(10**9), tmp_path, budget=0.5, progress=False)
+    assert 1 <= training.done == training.total < 10**5
+
+
+def test_bad_gradients_are_left_out(tmp_path):
+    with jax.enable_x64(True):
+        training = Training(RECIPE, tmp_path)
+        before = jax.tree.map(np.asarray, training.state.params)
+        broken = jax.tree.map(lambda a: a * np.nan, training.state.params)
+        training.state = training.state._replace(params=broken)
+        _, report = training.one()
+        assert not report.finite.any()
+        moved = jax.tree.map(lambda a: np.isfinite(a).all(), before)
+        assert all(jax.tree.leaves(moved))
+
+
+DEVICES = """
+import sys, jax
+jax.config.update("jax_num_cpu_devices", 2)
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_pretrain import RECIPE
+from pfnbo.pretrain import Training
+with jax.enable_x64(True):
+    for devices in (jax.devices()[:1], jax.devices()):
+        training = Training(RECIPE, Path("."), devices=devices)
+        losses = [training.one()[1].loss for _ in range(3)]
+        print(*[f"{x:.9f}" for loss in losses for x in loss])
+"""
+
+
+def test_two_devices_draw_the_curve_of_one(request):
+    here = str(request.path.parent)
+    out = subprocess.check_output([sys.executable, "-c", DEVICES, here], text=True)
+    one, two = (np.array(line.split(), float) for line in out.splitlines())
+    np.testing.assert_allclose(one, two, rtol=1e-4)
+
+
+def test_groups_must_spread_over_the_devices(tmp_path):
+    odd = replace(RECIPE.schedule, stages=(replace(STAGE, groups=3),))
+    with pytest.raises(PretrainError, match="multiple of 2"):
+        Training(replace(RECIPE, schedule=odd), tmp_path, devices=jax.devices() * 2)
