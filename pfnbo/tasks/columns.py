@@ -29,8 +29,9 @@ class Columns:
         discrete = jax.random.uniform(keys[3], columns.shape) < share
         levels = jnp.where(discrete, jnp.floor(levels), 0)
         to_any, to_width = jax.random.split(keys[4])
-        width = 1 + log_count(to_width, WIDEST - 1)
-        some = jax.random.bernoulli(to_any, self.one_hot) & (jnp.sum(columns) >= width)
+        count = jnp.sum(columns)
+        width = jnp.minimum(1 + log_count(to_width, WIDEST - 1), count)
+        some = jax.random.bernoulli(to_any, self.one_hot) & (count > 1)
         return Snap(levels, jnp.where(some, width, 0))
 
 

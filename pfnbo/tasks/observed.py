@@ -25,8 +25,8 @@ class Observed:
     @property
     def families(self) -> tuple[str, ...]:
         """Names of the families of the function prior."""
-        several = isinstance(self.function, Either)
-        return self.function.families if several else ("function",)
+        f = self.function
+        return f.families if isinstance(f, Either) else ("function",)
 
     def sample(self, choice: Array, key: Array, sizes: Sizes) -> Task:
         """Draw a task."""
@@ -38,6 +38,8 @@ class Observed:
         live = jnp.concatenate([scope.seen, jnp.ones(sizes.queries, bool)])
         y = self.noise.add(to_noise, f(x), live)
         blank = unknown(sizes)
-        several = isinstance(self.function, Either)
-        family = self.function.family(choice) if several else jnp.int32(0)
+        chosen = self.function
+        family = jnp.int32(0)
+        if isinstance(chosen, Either):
+            family = chosen.family(choice)
         return Task(x, y, scope.seen, scope.columns, blank, blank, family)

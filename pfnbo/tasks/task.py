@@ -64,8 +64,7 @@ def draw(key: Array, prior: Prior, sizes: Sizes, batch: int, groups: int) -> Tas
     """Draw `batch` tasks, whose leading axis is made of `groups` equal parts.
 
     Tasks of a group share the discrete choices (family, kernel), so that `lax.switch`
-    runs one branch; a batched index would run them all, which costs the engineering
-    prior about five times as much (experiments/tasks).
+    runs one branch; under a batched index it would run them all.
     """
     if batch % groups:
         raise ValueError(f"batch is {batch}: must be a multiple of groups, {groups}.")
