@@ -120,7 +120,7 @@ class Program:
             return jnp.mean(losses(self.graph, params, tasks)).astype(jnp.float32)
 
         value, gradient = jax.value_and_grad(mean_loss)(params)
-        finite = jnp.isfinite(optax.global_norm(gradient)) & jnp.isfinite(value)
+        finite = jnp.isfinite(optax.tree.norm(gradient)) & jnp.isfinite(value)
         gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0), gradient)
         return gradient, Report(value, tasks.family[0], finite)
 

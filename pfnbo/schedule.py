@@ -26,10 +26,10 @@ class Stage:
     begin: float = 0.0
 
 
+# Rows and columns of a task are log-uniform up to the size, so small tables abound.
 STAGES = (
-    Stage(Sizes(16, 16, 4), groups=16, group=4, share=0.3),
-    Stage(Sizes(32, 32, 8), groups=16, group=2, share=0.4),
-    Stage(Sizes(64, 32, 10), groups=16, group=2, share=0.3, begin=0.1),
+    Stage(Sizes(32, 32, 8), groups=8, group=4, share=0.6),
+    Stage(Sizes(64, 32, 10), groups=8, group=4, share=0.4),
 )
 
 

@@ -90,32 +90,28 @@ def main() -> None:
     models = {
         "network": PFN(args.checkpoint, kept=6),
         "GP": GP(),
-        "plain": GP(warp=False),
+        "plain GP": GP(warp=False),
     }
+    values = []  # (family, rows, losses by model)
     with jax.enable_x64(True):
-        groups: dict[tuple[str, int], list] = {}
-        for capacity in ROWS:
-            batch = tasks(recipe, capacity, args.tasks, recipe.sizes.columns)
-            each = np.stack([losses(model, batch) for model in models.values()])
-            for family, seen, column in zip(
-                np.asarray(batch.family),
-                np.asarray(batch.seen).sum(1),
-                each.T,
-                strict=True,
-            ):
-                if seen > capacity // 2:
-                    groups.setdefault(
-                        (recipe.prior.families[family], capacity), []
-                    ).append(column)
+        for rows in ROWS:
+            batch = tasks(recipe, rows, args.tasks, recipe.sizes.columns)
+            each = np.stack([losses(model, batch) for model in models.values()], 1)
+            full = np.asarray(batch.seen).sum(1) > rows // 2
+            names = [recipe.prior.families[i] for i in np.asarray(batch.family)]
+            values += [
+                (name, rows, row)
+                for name, row, use in zip(names, each, full, strict=True)
+                if use
+            ]
     print(f"| family | rows | tasks | {' | '.join(models)} |")
     print("|---|---|---|" + "---|" * len(models))
-    for (family, rows), values in sorted(groups.items()):
-        means = " | ".join(f"{v:.2f}" for v in np.mean(values, 0))
-        print(f"| {family} | {rows // 2 + 1} to {rows} | {len(values)} | {means} |")
-    for rows in ROWS:
-        values = [v for (_, r), vs in groups.items() if r == rows for v in vs]
-        means = " | ".join(f"{v:.2f}" for v in np.mean(values, 0))
-        print(f"| all | {rows // 2 + 1} to {rows} | {len(values)} | {means} |")
+    for name in (*recipe.prior.families, "all"):
+        for rows in ROWS:
+            own = [v for f, r, v in values if r == rows and name in (f, "all")]
+            if own:
+                means = " | ".join(f"{v:.2f}" for v in np.mean(own, 0))
+                print(f"| {name} | {rows // 2 + 1}-{rows} | {len(own)} | {means} |")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pfnbo.surrogates.gp import GPPosterior
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ParticlePosterior:
-    """Each output is a mixture of members, which stand side by side in one posterior."""
+    """Each output is a mixture of members that stand side by side in one posterior."""
 
     members: GPPosterior  # of (outputs * k) outputs, those of one output together
     log_weight: jax.Array  # (outputs, k), normalised
