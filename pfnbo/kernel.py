@@ -5,7 +5,9 @@ parameters of the input warp, of the weights of a "blend" of kernels (else nothi
 of the signal variance and of the noise variance.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 
 import jax
@@ -83,7 +85,8 @@ def _correlation(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
     if kernel != "blend":
         return KERNELS[kernel](r2)
     weights = jax.nn.softmax(theta[-2 - BLENDED : -2])
-    return sum(w * k(r2) for w, k in zip(weights, KERNELS.values(), strict=True))
+    each = [w * k(r2) for w, k in zip(weights, KERNELS.values(), strict=True)]
+    return functools.reduce(operator.add, each)
 
 
 def _squared_distance(

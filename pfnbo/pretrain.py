@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ class Program:
     """The static parts of the compiled step."""
 
     prior: Any
-    graph: Any = field(hash=False, compare=False)
+    graph: Any
     schedule: Schedule
     mesh: Mesh
 
@@ -125,6 +125,11 @@ class Program:
         return gradient, Report(value, tasks.family[0], finite)
 
 
+@functools.partial(jax.jit, static_argnames=("program", "stage"))
+def _step(state: State, key: jax.Array, rate, program: Program, stage: Stage):
+    return program.step(stage, state, key, rate)
+
+
 def losses(graph: Any, params: Any, tasks: Any) -> jax.Array:
     """Return the loss of each task of a batch under a network, (tasks,)."""
     network = put_together(graph, params)
@@ -161,10 +166,6 @@ class Training:
         self.done = 0
         self.total = self.recipe.schedule.steps
         self.seconds = 0.0
-        self.steps = {
-            stage: jax.jit(functools.partial(self.program.step, stage))
-            for stage in self.recipe.schedule.stages
-        }
         check_groups(self.recipe.schedule, mesh.size)
 
     def stage(self, step: int) -> Stage:
@@ -183,10 +184,13 @@ class Training:
         """Take one step."""
         stage = self.stage(self.done)
         rate = self.recipe.schedule.rate(self.done / self.total)
-        args = self.state, self.key(self.done), np.float32(rate)
-        self.state, report = self.steps[stage](*args)
+        self.state, report = self.step(stage, self.key(self.done), rate)
         self.done += 1
         return stage, report
+
+    def step(self, stage: Stage, key: jax.Array, rate: float) -> tuple[State, Report]:
+        """Return the state after a step of this size, and what was seen in it."""
+        return _step(self.state, key, np.float32(rate), self.program, stage)
 
     def fit_budget(self, seconds: float) -> None:
         """Set the number of steps to what a wall time allows, compilation left out."""
@@ -196,11 +200,10 @@ class Training:
         self.total = max(1, int(seconds / (cost @ shares / shares.sum())))
 
     def _cost(self, stage: Stage) -> float:
-        args = self.state, self.key(-1), np.float32(0)
-        jax.block_until_ready(self.steps[stage](*args))
+        jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
         start = time.perf_counter()
         for _ in range(TIMED):
-            jax.block_until_ready(self.steps[stage](*args))
+            jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
         return (time.perf_counter() - start) / TIMED
 
     @property

@@ -169,12 +169,15 @@ class KernelHead(nnx.Module):
         self.config = config
         self.encoder = CellEncoder(rngs, config)
         normal = nnx.initializers.normal(1.0)
-        self.identity = nnx.Param(normal(rngs.params(), (k, 1, e)))
+        # The width is named: within a float64 scope it would be the default.
+        self.identity = nnx.Param(normal(rngs.params(), (k, 1, e), jnp.float32))
         self.first_column = linear(rngs, e, 3)
         self.first_table = linear(rngs, e, TAIL)
         self.read_column = linear(rngs, 6, e)
         self.read_table = linear(rngs, 2 * TAIL + 3, e)
-        self.step = nnx.Param(normal(rngs.params(), (config.refinements, 1, 1, e)))
+        self.step = nnx.Param(
+            normal(rngs.params(), (config.refinements, 1, 1, e), jnp.float32)
+        )
         self.block = GridBlock(rngs, e, config.heads)
         self.norm = nnx.RMSNorm(e, rngs=rngs)
         self.move_column = linear(rngs, e, 6, zero=True)
@@ -200,8 +203,8 @@ class KernelHead(nnx.Module):
         columns: jax.Array,  # (d,) bool
     ) -> Particles:
         """Return particles of the hyper-posterior, which depend on no query."""
-        single = [a.astype(jnp.float32) for a in (x, y)]
-        h = self.identity[...] + self.encoder(*single, seen, columns)[None]
+        table = x.astype(jnp.float32), y.astype(jnp.float32)
+        h = self.identity[...] + self.encoder(table[0], table[1], seen, columns)[None]
         first = self.first_column(h[:, :-1]), self.first_table(h[:, -1])
         state = _State(*(2 * jnp.tanh(a) for a in first))
         there = jnp.append(columns, True)
@@ -216,7 +219,7 @@ class KernelHead(nnx.Module):
             read = self.read_column(jnp.concatenate([state.column, news.column], -1))
             table = jnp.concatenate([state.table, news.table, news.size], -1)
             read = jnp.concatenate([read, self.read_table(table)[:, None]], 1)
-            h = self.block(h + read + step, particles, there)
+            h = self.block(h + read + step, a_there=particles, b_there=there)
             out = self.norm(h)
             column = state.column + _step(self.move_column(out[:, :-1]), news.column)
             table = state.table + _step(self.move_table(out[:, -1]), news.table)

@@ -51,6 +51,12 @@ def test_particles_have_the_shape_and_dtype_of_the_data(network, table):
     assert np.ptp(np.asarray(particles.theta), axis=0).max() > 0.1
 
 
+def test_parameters_are_float32_in_a_float64_scope():
+    with jax.enable_x64(True):
+        made = jax.eval_shape(lambda: taken_apart(SMALL.build(jax.random.key(0)))[1])
+    assert {str(a.dtype) for a in jax.tree.leaves(made)} == {"float32"}
+
+
 def test_the_order_of_rows_does_not_matter(network, table):
     x, y = table
     order = np.random.default_rng(1).permutation(N)
