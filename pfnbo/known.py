@@ -8,14 +8,16 @@ import copy
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from scipy.optimize import LinearConstraint, NonlinearConstraint, minimize
 
 from pfnbo.errors import SettingError
 from pfnbo.space import Space
+
+if TYPE_CHECKING:
+    from scipy.optimize import LinearConstraint
 
 # All in units of the typical size of each constraint.
 TOLERANCE = 1e-9  # for rounding
@@ -178,6 +180,8 @@ class Known:
         if not len(free):
             return row
 
+        from scipy.optimize import minimize  # slow to import
+
         def excess(z: np.ndarray) -> float:
             full = np.array(row)
             full[free] = z
@@ -207,6 +211,8 @@ def _typical(values: np.ndarray) -> float:
 
 
 def _slsqp(objective, start, low, high, room) -> None:
+    from scipy.optimize import minimize  # slow to import
+
     limits = {"type": "ineq", "fun": room}
     box = list(zip(low, high, strict=True))
     options = {"maxiter": 40, "ftol": 1e-10}
@@ -241,6 +247,9 @@ def _moves(space: Space, row: np.ndarray) -> list[np.ndarray]:
 
 def _converted(label: str, given: Any, space: Space) -> Callable[[Any], Any]:
     """Return `fn(point) <= 0` for any accepted form of one constraint."""
+    # Slow to import, so only for who gives constraints.
+    from scipy.optimize import LinearConstraint, NonlinearConstraint
+
     if isinstance(given, LinearConstraint):
         return _linear(label, given, space)
     if isinstance(given, NonlinearConstraint):
@@ -255,7 +264,7 @@ def _converted(label: str, given: Any, space: Space) -> Callable[[Any], Any]:
     return given
 
 
-def _linear(label: str, given: LinearConstraint, space: Space) -> Callable:
+def _linear(label: str, given: "LinearConstraint", space: Space) -> Callable:
     matrix: Any = given.A.toarray() if hasattr(given.A, "toarray") else given.A  # type: ignore[union-attr]
     matrix = np.atleast_2d(np.asarray(matrix, float))
     if matrix.shape[1] != len(space):

@@ -6,7 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from pfnbo import checks
 from pfnbo.cache import enable_compilation_cache
 from pfnbo.errors import ObjectiveError, SettingError
 from pfnbo.optimizer import Optimizer
-from pfnbo.result import Result
 from pfnbo.surrogates.gp import GP
+
+if TYPE_CHECKING:
+    from pfnbo.result import Result
 
 RENAMED = ("n_calls", "maxiter", "n_iter", "max_evals", "budget", "max_runs")
 
@@ -41,10 +43,10 @@ def optimize(
     on_error: str = "raise",
     timeout: float | None = None,
     target: float | None = None,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[["Result"], Any] | None = None,
     progress: bool = False,
     **unknown: Any,
-) -> Result:
+) -> "Result":
     """Minimise `fn` over `bounds` subject to the constraints that it returns.
 
     Args:
@@ -174,7 +176,7 @@ class _Run:
         for point, value, constraints in zip(x, y, g or [None] * len(x), strict=True):
             self.study.tell(point, value, constraints)
 
-    def loop(self, stops: _Stops, batch: int, executor, progress: bool) -> Result:
+    def loop(self, stops: _Stops, batch: int, executor, progress: bool) -> "Result":
         started, reason, message = 0, "", ""
         flying: dict[Any, Any] = {}
         bar = _bar(stops.n_trials, progress)
@@ -253,6 +255,8 @@ class _Run:
 def _history(given: Any) -> tuple[list, list, list]:
     """Return points, objectives and constraints, of which there may be none."""
     wanted = "wanted (X, y), (X, y, g) or an earlier result"
+    from pfnbo.result import Result  # a SciPy class: slow to import
+
     if isinstance(given, Result):
         parts = given.x_iters, given.func_vals, given.constr
         given = parts if given.constraint_names else parts[:2]
@@ -299,7 +303,7 @@ def _bar(total: int, progress: bool) -> Any:
     return tqdm(total=total, disable=not progress, unit="trial")
 
 
-def _brief(result: Result) -> str:
+def _brief(result: "Result") -> str:
     if result.x is None:
         return "nothing usable yet"
     state = "" if result.success else f", violation {result.maxcv:.3g}"

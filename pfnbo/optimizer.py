@@ -4,7 +4,7 @@ import math
 import numbers
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -13,10 +13,12 @@ from pfnbo import checks
 from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
 from pfnbo.known import Known
-from pfnbo.result import Result
 from pfnbo.space import Space, contains
 from pfnbo.strategy import CHOICES, Observations, Strategy
 from pfnbo.surrogates.gp import GP
+
+if TYPE_CHECKING:
+    from pfnbo.result import Result
 
 ANCHORS = 13  # allowed points around which a suggestion is sought
 
@@ -158,8 +160,10 @@ class Optimizer:
         self._failed = np.append(self._failed, dead)
         self._errors.append(reason if dead else "")
 
-    def result(self, message: str = "", stop_reason: str = "") -> Result:
+    def result(self, message: str = "", stop_reason: str = "") -> "Result":
         """Return everything evaluated so far and the best of it."""
+        from pfnbo.result import Result  # a SciPy class: slow to import
+
         seen = self._observations()
         best = int(seen.order[0]) if len(self._f) else None
         return Result.of(

@@ -13,8 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import Bounds
-from scipy.stats import qmc
 
 from pfnbo.dimensions import Categorical, Dimension, Int, as_dimension
 from pfnbo.errors import SpaceError
@@ -119,7 +117,7 @@ class Space:
             return bounds
         if isinstance(bounds, Mapping):
             return cls(bounds)
-        if isinstance(bounds, Bounds):
+        if hasattr(bounds, "lb") and hasattr(bounds, "ub"):  # scipy.optimize.Bounds
             low, high = np.broadcast_arrays(bounds.lb, bounds.ub)
             bounds = np.stack([np.atleast_1d(low), np.atleast_1d(high)], axis=1)
         try:
@@ -224,6 +222,8 @@ class Space:
 
         Every value of a discrete dimension is equally likely.
         """
+        from scipy.stats import qmc  # slow to import
+
         sobol = qmc.Sobol(len(self), rng=np.random.default_rng(seed))
         u = sobol.random_base2(max(n - 1, 0).bit_length())[:n]
         rows = np.zeros((n, self.columns))

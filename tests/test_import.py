@@ -1,14 +1,16 @@
 import subprocess
 import sys
 
-HEAVY = "matplotlib pandas optuna torch blackjax numpyro flax optax".split()
+HEAVY = "scipy.optimize scipy.stats matplotlib pandas optuna torch blackjax numpyro"
+HEAVY = [*HEAVY.split(), "flax", "optax", "tqdm"]
 CODE = f"""
 import sys
 import jax
+earlier = set(sys.modules)
 before = jax.config.jax_enable_x64, jax.config.jax_compilation_cache_dir
 import pfnbo
 assert before == (jax.config.jax_enable_x64, jax.config.jax_compilation_cache_dir)
-loaded = [name for name in {HEAVY!r} if name in sys.modules]
+loaded = [name for name in {HEAVY!r} if name in set(sys.modules) - earlier]
 assert not loaded, loaded
 """
 

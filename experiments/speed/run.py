@@ -1,14 +1,16 @@
-"""Prints CPU seconds per suggestion at n = 50, warm, and the cost of a first call.
+"""Prints what a suggestion costs, and what importing and starting cost.
 
     python experiments/speed/run.py
 
-Takes about two minutes with an empty compilation cache.
+Takes about six minutes with an empty compilation cache. `--quick` takes one repeat of
+each and fewer evaluations, to see that it works.
 """
 
+import argparse
 import os
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -18,14 +20,38 @@ from pfnbo import problems
 
 FIRST = (
     "import time; t = time.perf_counter(); import pfnbo; "
-    "o = pfnbo.Optimizer([(0, 1)] * 6, seed=0, n_initial=2); "
     "from pfnbo.cache import enable_compilation_cache as e; e(); "
+    "o = pfnbo.Optimizer([(0, 1)] * 6, seed=0, n_initial=2); "
     "[o.tell(x, sum(x)) for x in o.ask(2)]; o.ask(); "
     "print(time.perf_counter() - t)"
 )
+IMPORT = (
+    "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+)
+PEAK = (
+    "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+)
+WHOLE = (
+    "from pfnbo import optimize, problems; "
+    "optimize(problems.get({!r}), n_trials={}, seed=0, progress=False); " + PEAK
+)
+LONG = (
+    """
+import time, numpy as np, pfnbo
+study = pfnbo.Optimizer([(0, 1)] * 20, seed=0, n_initial=20)
+cost = []
+while len(study.result().func_vals) < {}:
+    start = time.process_time()
+    x = study.ask()[0]
+    cost.append(time.process_time() - start)
+    study.tell(x, float(np.sum((np.array(x) - np.linspace(0.2, 0.8, 20)) ** 2)))
+print(*[np.median(cost[n - 15 : n]) for n in {}])
+"""
+    + PEAK
+)
 
 
-def suggestion(problem: problems.Problem, repeats: int = 10) -> float:
+def suggestion(problem: problems.Problem, repeats: int) -> float:
     """Return the median CPU seconds of a warm suggestion after 50 evaluations."""
     study = pfnbo.Optimizer(problem.space, n_constraints=problem.n_constraints, seed=0)
     for row in study.space.design(50, 1):
@@ -40,23 +66,39 @@ def suggestion(problem: problems.Problem, repeats: int = 10) -> float:
     return float(np.median(times[1:]))
 
 
+def fresh(code: str, cache: str = "off") -> list[float]:
+    """Return the numbers that code prints in a new process."""
+    env = {**os.environ, "PFNBO_COMPILATION_CACHE": cache}
+    out = subprocess.check_output([sys.executable, "-c", code], env=env, text=True)
+    return [float(word) for word in out.split()]
+
+
 def main() -> None:
     """Print the tables."""
-    print("| problem | d | constraints | CPU s per suggestion |\n|---|---|---|---|")
-    for name in ("hartmann6", "welded_beam_deb", "speed_reducer"):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    repeats, trials, last = (1, 12, (40,)) if quick else (10, 50, (50, 100, 200))
+    print("| problem | d | constraints | CPU s per suggestion | peak MB of a run |")
+    print("|---|---|---|---|---|")
+    for name in ("hartmann6", "welded_beam_deb", "speed_reducer")[: 1 if quick else 3]:
         p = problems.get(name)
-        print(f"| {name} | {p.dim} | {p.n_constraints} | {suggestion(p):.3f} |")
-    print(
-        f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB"
-    )
-    for cache in ("off", ""):
-        env = {**os.environ, "PFNBO_COMPILATION_CACHE": cache}
-        out = [
-            float(subprocess.check_output([sys.executable, "-c", FIRST], env=env))
-            for _ in range(2)
-        ]
-        state = "off" if cache else "warm"
-        print(f"first suggestion, import included, cache {state}: {out[-1]:.2f} s")
+        cpu, (peak,) = suggestion(p, repeats), fresh(WHOLE.format(name, trials))
+        print(f"| {name} | {p.dim} | {p.n_constraints} | {cpu:.3f} | {peak:.0f} |")
+    *costs, peak = fresh(LONG.format(last[-1], last))
+    for n, cost in zip(last, costs, strict=True):
+        cubic = (n / last[0]) ** 3
+        growth = f"{cost / costs[0]:.1f} times; cubic would be {cubic:.0f}"
+        print(f"20 dimensions, {n} evaluations: {cost:.3f} CPU s ({growth})")
+    print(f"20 dimensions, {last[-1]} evaluations: peak {peak:.0f} MB")
+    rounds = range(1 if quick else 7)
+    pairs = [[fresh(IMPORT.format(m))[0] for m in ("jax", "pfnbo")] for _ in rounds]
+    ratio = np.median([ours / jax for jax, ours in pairs])
+    print(f"import pfnbo / import jax: {ratio:.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        cold, warm = fresh(FIRST, folder)[0], [fresh(FIRST, folder)[0] for _ in rounds]
+    print(f"first suggestion, import included: {cold:.1f} s with an empty cache")
+    print(f"first suggestion, import included: {np.median(warm):.1f} s with a warm one")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import qmc
 
 from pfnbo import bfgs
 from pfnbo.space import SAME_POINT, Grid
@@ -48,6 +47,8 @@ class Pool(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def sobol(columns: int) -> np.ndarray:
     """Return the screening points `(SCREENED, columns)`."""
+    from scipy.stats import qmc  # slow to import
+
     engine = qmc.Sobol(max(columns, 1), rng=np.random.default_rng(0))
     return engine.random(SCREENED)[:, :columns]
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from math import cos, e, pi
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from pfnbo.dimensions import Float
 from pfnbo.errors import ProblemError
@@ -242,6 +241,8 @@ def _michalewicz(x: np.ndarray) -> Result:
 
 
 def _michalewicz_valley(i: int) -> float:
+    from scipy.optimize import minimize_scalar  # slow to import
+
     def depth(x: np.ndarray) -> np.ndarray:
         return -np.sin(x) * np.sin(i * x**2 / pi) ** 20
 

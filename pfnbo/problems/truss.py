@@ -3,7 +3,6 @@
 from math import pi
 
 import numpy as np
-from scipy.linalg import eigh
 
 from pfnbo.dimensions import Float
 from pfnbo.problems.problem import Result, register
@@ -102,6 +101,8 @@ def ten_bar_frequencies(area: np.ndarray) -> np.ndarray:
     Returns:
         Eight frequencies (Hz), ascending.
     """
+    from scipy.linalg import eigh  # slow to import
+
     length = LENGTH * (9.144 / 360)
     stiffness = STRETCH * (area * 6.98e10 / length) @ STRETCH.T
     ends = np.zeros((len(NODES), len(BARS)))

@@ -29,7 +29,7 @@ from pfnbo.predictive import Normal
 from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
 
 # Length-scale in units of sqrt(d), and noise variance, at the start of each fit.
-STARTS = ((0.3, 1e-4), (1.5, 1e-6))
+STARTS = ((0.3, 1e-4), (1.5, 1e-6), (0.3, 0.1))
 
 
 @jax.tree_util.register_dataclass

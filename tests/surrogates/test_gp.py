@@ -262,7 +262,6 @@ def test_a_fixed_noise_is_kept():
     np.testing.assert_allclose(posterior.noise, 0.01, rtol=1e-4)
 
 
-@pytest.mark.xfail(reason="no start is noisy enough to find the mode", strict=True)
 def test_noise_is_learned():
     y = _standard(np.stack([np.sin(6 * LINE[:, 0]), LINE[:, 0] + 0.5 * LINE[:, 1]]))
     y = y[[1, 1]] + 0.3 * np.random.default_rng(5).normal(size=(2, 25))

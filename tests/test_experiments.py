@@ -1,0 +1,34 @@
+"""The scripts behind every figure still run, each in its cheapest form."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "experiments"
+CSV = [f"experiments/compare/{name}.csv" for name in ("peers", "pfnbo")]
+FOLDERS = sorted(path.parent.name for path in FOLDER.glob("*/run.py"))
+CHEAP = {
+    "compare/table.py": [*CSV, "--set", "constrained"],
+    "speed/run.py": ["--quick"],
+}
+
+
+@pytest.mark.parametrize("script", CHEAP)
+def test_a_script_prints_a_table(script):
+    run = [sys.executable, str(FOLDER / script), *CHEAP[script]]
+    out = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert "|---|" in out.stdout
+
+
+@pytest.mark.parametrize(
+    "path", sorted(FOLDER.glob("*/run.py")), ids=lambda p: p.parent.name
+)
+def test_a_script_explains_itself(folder):
+    run = [sys.executable, str(FOLDER / folder / "run.py"), "--help"]
+    out = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert "python experiments/" in out.stdout
