@@ -12,6 +12,7 @@ CSV = [f"experiments/compare/{name}.csv" for name in ("peers", "pfnbo")]
 FOLDERS = sorted(path.parent.name for path in FOLDER.glob("*/run.py"))
 CHEAP = {
     "compare/table.py": [*CSV, "--set", "constrained"],
+    "ablation/run.py": ["--seeds", "0"],
     "speed/run.py": ["--quick"],
 }
 

@@ -1,5 +1,7 @@
 """Prints what a suggestion costs, and what importing and starting cost.
 
+"cold" and "warm" tell whether the compilation cache is empty.
+
     python experiments/speed/run.py
 
 Takes about six minutes with an empty compilation cache. `--quick` takes one repeat of
@@ -79,12 +81,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     repeats, trials, last = (1, 12, (40,)) if quick else (10, 50, (50, 100, 200))
-    print("| problem | d | constraints | CPU s per suggestion | peak MB of a run |")
-    print("|---|---|---|---|---|")
+    print("| problem | d | constraints | CPU s per suggestion | peak MB, cold | warm |")
+    print("|---|---|---|---|---|---|")
     for name in ("hartmann6", "welded_beam_deb", "speed_reducer")[: 1 if quick else 3]:
         p = problems.get(name)
-        cpu, (peak,) = suggestion(p, repeats), fresh(WHOLE.format(name, trials))
-        print(f"| {name} | {p.dim} | {p.n_constraints} | {cpu:.3f} | {peak:.0f} |")
+        cpu, run = suggestion(p, repeats), WHOLE.format(name, trials)
+        with tempfile.TemporaryDirectory() as folder:
+            cold, warm = (fresh(run, folder)[0] for _ in range(2))
+        sizes = f"{p.dim} | {p.n_constraints}"
+        print(f"| {name} | {sizes} | {cpu:.3f} | {cold:.0f} | {warm:.0f} |")
     *costs, peak = fresh(LONG.format(last[-1], last))
     for n, cost in zip(last, costs, strict=True):
         cubic = (n / last[0]) ** 3
