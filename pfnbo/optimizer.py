@@ -81,6 +81,7 @@ class Optimizer:
         self._g = np.zeros((0, len(self.constraint_names)))
         self._failed = np.zeros(0, bool)
         self._errors: list[str] = []
+        self._lawful: list[bool] = []  # by known constraints, as far as judged
         self._queue: list[np.ndarray] = []
         self._pending: list[np.ndarray] = []
         self.time_suggest: list[float] = []
@@ -172,7 +173,19 @@ class Optimizer:
 
     def _observations(self) -> Observations:
         sign = -1.0 if self.maximize else 1.0
-        return Observations(self._rows, sign * self._f, self._g, self._failed)
+        return Observations(
+            self._rows, sign * self._f, self._g, self._failed, self._judged()
+        )
+
+    def _judged(self) -> np.ndarray:
+        """Return which points satisfy the known constraints, each judged once.
+
+        Not in `tell`, where a constraint that raises would lose the evaluation.
+        """
+        if self._known is not None:
+            new = self._rows[len(self._lawful) :]
+            self._lawful += [self._known.allows(row) for row in new]
+        return np.array(self._lawful or np.ones(len(self._rows)), bool)
 
     def _next(self) -> np.ndarray | None:
         busy = np.reshape(self._pending, (len(self._pending), self.space.columns))

@@ -158,15 +158,16 @@ class Training:
         graph, params = taken_apart(network)
         mesh = Mesh(np.array(self.devices or jax.devices()), (AXIS,))
         self.program = Program(self.recipe.prior, graph, self.recipe.schedule, mesh)
-        # Placed as a step leaves it: another placement would be another compilation.
-        self.state = jax.device_put(
-            self.program.first(params),
-            NamedSharding(mesh, PartitionSpec()),
-        )
+        self.state = self._placed(self.program.first(params))
         self.done = 0
         self.total = self.recipe.schedule.steps
         self.seconds = 0.0
         check_groups(self.recipe.schedule, mesh.size)
+
+    def _placed(self, state: State) -> State:
+        """Return the state where a step leaves it: elsewhere would compile again."""
+        spread = NamedSharding(self.program.mesh, PartitionSpec())
+        return jax.device_put(state, spread)
 
     def stage(self, step: int) -> Stage:
         """Return the table size of a step, a function of the seed and the step."""
@@ -250,7 +251,8 @@ class Training:
                 f"{path} holds another network or optimiser than the recipe; "
                 "give the recipe it was trained with, or another folder"
             )
-        self.state = jax.tree.unflatten(jax.tree.structure(self.state), leaves)
+        tree = jax.tree.structure(self.state)
+        self.state = self._placed(jax.tree.unflatten(tree, leaves))
         self.done, self.total = int(progress["step"]), int(progress["total"])
         self.seed, self.seconds = int(progress["seed"]), float(progress["seconds"])
 

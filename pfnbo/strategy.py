@@ -33,12 +33,13 @@ class Observations:
     f: np.ndarray  # (n,) to be minimised, NaN where failed
     g: np.ndarray  # (n, constraints), NaN where unknown
     failed: np.ndarray  # (n,) bool
+    allowed: np.ndarray | bool = True  # (n,) bool, by known constraints
 
     @cached_property
     def violation(self) -> np.ndarray:
-        """Largest positive constraint value, infinite where failed, (n,)."""
+        """Largest positive constraint value, infinite where failed or not allowed."""
         worst = np.max(np.nan_to_num(self.g, nan=np.inf), axis=1, initial=0.0)
-        return np.where(self.failed, np.inf, worst)
+        return np.where(~self.failed & self.allowed, worst, np.inf)
 
     @property
     def feasible(self) -> np.ndarray:
@@ -51,7 +52,7 @@ class Observations:
         size = np.nanmedian(np.where(np.isfinite(self.g), np.abs(self.g), 0.0), axis=0)
         scaled = np.log1p(np.maximum(self.g, 0) / np.where(size > 0, size, 1.0))
         total = np.nan_to_num(scaled, nan=50.0, posinf=1e3).sum(axis=1)
-        total = np.where(self.failed, np.inf, total)
+        total = np.where(~self.failed & self.allowed, total, np.inf)
         f = np.where(self.failed, np.inf, self.f)
         return np.lexsort((f, np.where(self.feasible, 0.0, total)))
 
@@ -102,9 +103,6 @@ class Strategy:
         with jax.enable_x64(True):
             posterior, thresholds = self.fit(fit, seen, len(pending))
             feasible = seen.feasible
-            if known is not None:
-                # A better point that may not be asked for is no incumbent.
-                feasible = feasible & [known.allows(row) for row in seen.rows]
             if len(pending):
                 posterior, means = _believe(posterior, seen.rows, pending)
                 # A fantasy that counted as no incumbent would be asked for again.

@@ -22,14 +22,12 @@ def test_a_script_prints_a_table(script):
     run = [sys.executable, str(FOLDER / script), *CHEAP[script]]
     out = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
-    assert "|---|" in out.stdout
+    assert out.stdout.count("\n|") > 1
 
 
-@pytest.mark.parametrize(
-    "path", sorted(FOLDER.glob("*/run.py")), ids=lambda p: p.parent.name
-)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_script_explains_itself(folder):
     run = [sys.executable, str(FOLDER / folder / "run.py"), "--help"]
     out = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
-    assert "python experiments/" in out.stdout
+    assert "usage:" in out.stdout

@@ -267,3 +267,28 @@ def test_a_constraint_that_writes_into_its_point_does_no_harm():
 
     a = Optimizer(BOX, constraints=[g, g], seed=0).ask(4)
     np.testing.assert_array_equal(a, Optimizer(BOX, constraints=_disc, seed=0).ask(4))
+
+
+def test_a_told_point_outside_known_constraints_is_no_success():
+    study = Optimizer([(0, 1)], constraints=lambda x: 0.5 - x[0], seed=0)
+    study.tell([0.2], -1.0)
+    assert not study.result().success
+    study.tell([0.7], 3.0)
+    result = study.result()
+    assert result.success and result.x[0] == pytest.approx(0.7)
+    assert list(result.feasible) == [False, True]
+
+
+def test_a_point_is_judged_once():
+    seen = []
+
+    def limit(x):
+        seen.append(x[0])
+        return 0.5 - x[0]
+
+    study = Optimizer([(0, 1)], constraints=limit, seed=0, n_initial=2)
+    study.tell([0.8125], 1.0)
+    study.result()
+    before = seen.count(0.8125)
+    study.result()
+    assert before >= 1 and seen.count(0.8125) == before

@@ -7,6 +7,8 @@ replaced by random ones; 1,200 rows to train on, 600 to tune the rate on and 2,0
 test on. Network: 64-64-10, batches of 64, 600 steps, 3 seeds.
 """
 
+import argparse
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -75,6 +77,7 @@ def trained(name, seed, rate):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     run = jax.jit(trained, static_argnums=0)
     print(f"mean cross-entropy over {SEEDS} seeds (and the standard deviation on test)")
     print(f"{'optimizer':10} {'rate':>7}" + "".join(f"{p:>8}" for p in SIZES))

@@ -3,6 +3,7 @@
 python experiments/tasks/run.py   # 3 minutes on 2 cores, most of them compilation
 """
 
+import argparse
 import time
 
 import jax
@@ -52,9 +53,15 @@ def measure(prior: Prior) -> tuple[float, float]:
     return first, batches * BATCH / (time.process_time() - start)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(f"{'family':26}{'tasks/s/core':>14}{'compile [s]':>14}")
     with jax.enable_x64(True):
         for name, prior in PRIORS.items():
             first, rate = measure(prior)
             print(f"{name:26}{rate:14,.0f}{first:14.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
