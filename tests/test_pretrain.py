@@ -13,7 +13,7 @@ import pytest
 from pfnbo import checkpoint
 from pfnbo.errors import PretrainError
 from pfnbo.pfn.kernel_head import Config
-from pfnbo.pretrain import Training, pretrain
+from pfnbo.pretrain import Training, check_groups, pretrain
 from pfnbo.recipe import Recipe
 from pfnbo.schedule import Schedule, Stage
 from pfnbo.tasks.gp import Exact, Gp
@@ -143,7 +143,7 @@ def test_two_devices_draw_the_curve_of_one(request):
     np.testing.assert_allclose(one, two, rtol=3e-3)
 
 
-def test_groups_must_spread_over_the_devices(tmp_path):
-    odd = replace(RECIPE.schedule, stages=(replace(STAGE, groups=3),))
-    with pytest.raises(PretrainError, match="multiple of 2"):
-        Training(replace(RECIPE, schedule=odd), tmp_path, devices=jax.devices() * 2)
+def test_groups_must_spread_over_the_devices():
+    check_groups(RECIPE.schedule, 2)
+    with pytest.raises(PretrainError, match="multiple of 3"):
+        check_groups(RECIPE.schedule, 3)

@@ -38,9 +38,10 @@ def test_each_output_is_a_mixture_that_passes_through_its_data(posterior):
     with jax.enable_x64(True):
         at = jax.vmap(posterior.predict)(posterior.x[:20])
         mean, sd = np.asarray(at.mean).T, np.sqrt(np.asarray(at.var)).T
+        y, fitted = np.asarray(posterior.y), np.asarray(posterior.fitted)
     assert mean.shape == (2, 20)
-    assert np.all(np.abs(mean - posterior.y[:, :20]) < 4 * sd + 0.2)
-    np.testing.assert_allclose(posterior.fitted[:, :20], mean, atol=1e-6)
+    assert np.all(np.abs(mean - y[:, :20]) < 4 * sd + 0.2)
+    np.testing.assert_allclose(fitted[:, :20], mean, atol=1e-6)
 
 
 def test_weights_are_normalised_and_sorted(posterior):
@@ -60,10 +61,10 @@ def test_paths_have_the_moments_of_the_mixture(posterior):
     x = np.array([0.31, 0.62])
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(0), 2000)
-        draws = jax.jit(jax.vmap(lambda k: posterior.path(k)(x)))(keys)
+        draws = np.asarray(jax.jit(jax.vmap(lambda k: posterior.path(k)(x)))(keys))
         at = posterior.predict(x)
-    sd = np.sqrt(np.asarray(at.var))
-    np.testing.assert_allclose(np.mean(draws, 0), at.mean, atol=0.1 * sd.max())
+        mean, sd = np.asarray(at.mean), np.sqrt(np.asarray(at.var))
+    np.testing.assert_allclose(np.mean(draws, 0), mean, atol=0.1 * sd.max())
     np.testing.assert_allclose(np.std(draws, 0), sd, rtol=0.15)
 
 
