@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from pfnbo import checkpoint
+from pfnbo import checkpoint, recipe
 from pfnbo.data import pad
 from pfnbo.optimize import optimize
 from pfnbo.pfn.kernel_head import Config
@@ -83,3 +83,21 @@ def test_it_serves_every_acquisition(folder, acquisition):
         progress=False,
     )
     assert result.success and result.nfev == 9
+
+
+@pytest.mark.parametrize("name", checkpoint.names())
+def test_a_shipped_network_belongs_to_a_recipe_and_predicts(name):
+    assert name in recipe.names()
+    x = np.random.default_rng(0).random((12, 3))
+    y = (x[:, 0] - 0.3) ** 2 + 0.2 * x[:, 1]
+    y = (y - y.mean()) / y.std()
+    with jax.enable_x64(True):
+        posterior = PFN(name).fit(jax.random.key(0), pad(x[:8], y[None, :8], 32))
+        error = np.asarray(posterior.means(x[8:]))[0] - y[8:]
+    assert np.abs(error).max() < 0.2 * np.ptp(y)
+
+
+def test_shipped_networks_are_small():
+    files = [checkpoint.find(name) for name in checkpoint.names()]
+    sizes = [f.stat().st_size for folder in files for f in folder.iterdir()]
+    assert sum(sizes) < 20e6
