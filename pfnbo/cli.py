@@ -1,4 +1,4 @@
-"""The command `pfnbo`: optimises benchmark problems, lists them and checkpoints."""
+"""The command `pfnbo`: optimises benchmark problems and trains networks."""
 
 import argparse
 import json

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pfnbo.factor import log_evidence
+
 LENGTH = 0.3  # median length-scale, times the square root of the dimension
 BEND_RATE = 4.0  # rate of the Laplace prior of the logarithms of the warp
 LARGEST_BEND = 2.5  # of the same logarithms
@@ -118,6 +120,17 @@ def gram(
     return jnp.where(both, covariance(theta, rows, rows, kernel), 0) + jnp.diag(
         jnp.where(seen, noise_variance(theta), 1)
     )
+
+
+def log_marginal_likelihood(
+    theta: jax.Array,
+    x: jax.Array,  # (n, d) in the unit cube
+    y: jax.Array,  # (n,)
+    seen: jax.Array,  # (n,) bool
+    kernel: str,
+) -> jax.Array:
+    """Log evidence of `theta` up to a constant (Rasmussen 2006, eq. 5.8)."""
+    return log_evidence(gram(theta, warp(theta, x), seen, kernel), y)
 
 
 def log_prior(theta: jax.Array) -> jax.Array:

@@ -142,7 +142,7 @@ class Training:
 
     Args:
         recipe: prior, network and schedule.
-        folder: where `state.safetensors`, `progress.json` and `metrics.csv` are kept.
+        folder: where `state.safetensors` and `metrics.csv` are kept.
         seed: of the parameters and of every task.
         devices: that share the groups of each step; None takes all.
     """

@@ -3,7 +3,7 @@
 Tanh networks of 8 to 15 layers and 36 to 150 units whose columns are bent by a
 Kumaraswamy distribution function; nearly no noise; up to 18 columns and 49 rows. The
 published sampler bends the rows it returns, here the network sees bent rows, so that
-the rows of a task stay uniform. Drawing is slow: about 120 tasks a second on a core.
+the rows of a task stay uniform. Drawing is slow, as the networks are deep.
 
 Source: Mueller et al. 2023 (arXiv 2305.17535), configuration `bnn`.
 Command: `pfnbo pretrain bnn`.

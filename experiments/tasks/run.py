@@ -1,6 +1,6 @@
 """Tasks per second of every family: 64 context rows, 32 queries, 8 columns, float64.
 
-python experiments/tasks/run.py   # 3 minutes on 2 cores, most of them compilation
+python experiments/tasks/run.py
 """
 
 import argparse

@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from pfnbo.factor import log_evidence, solve
+from pfnbo.factor import solve
 from pfnbo.kernel import (
     BLENDED,
     MEAN_VARIANCE,
     covariance,
     gram,
     limits,
+    log_marginal_likelihood,
     noise_variance,
     warp,
 )
@@ -129,10 +130,6 @@ def _table_limits() -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _evidence(theta, x, y, seen) -> jax.Array:
-    return log_evidence(gram(theta, warp(theta, x), seen, KERNEL), y)
-
-
 class _News(NamedTuple):
     """What the data say about each particle, in numbers a network can read."""
 
@@ -209,12 +206,14 @@ class KernelHead(nnx.Module):
         state = _State(*(2 * jnp.tanh(a) for a in first))
         there = jnp.append(columns, True)
         particles = jnp.ones(self.config.particles, bool)
-        slope = jax.vmap(jax.value_and_grad(_evidence), (0, None, None, None))
+        evidence = jax.value_and_grad(
+            lambda theta: log_marginal_likelihood(theta, x, y, seen, KERNEL)
+        )
 
         def refine(carry, step):
             h, state = carry
             theta = jax.lax.stop_gradient(state.theta(columns, x.dtype))
-            value, grad = slope(theta, x, y, seen)
+            value, grad = jax.vmap(evidence)(theta)
             news = _News.of(value, grad, jnp.sum(seen), jnp.sum(columns))
             read = self.read_column(jnp.concatenate([state.column, news.column], -1))
             table = jnp.concatenate([state.table, news.table, news.size], -1)

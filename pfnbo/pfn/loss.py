@@ -3,6 +3,8 @@
 Source: arXiv 2112.10510, equation 2.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,14 +26,11 @@ def standardized(task: Task) -> Task:
     mean = jnp.sum(task.y[:n] * seen) / rows
     var = jnp.sum((task.y[:n] - mean) ** 2 * seen) / rows
     sd = jnp.where(var > 0, jnp.sqrt(jnp.where(var > 0, var, 1)), 1)
-    return Task(
-        task.x,
-        (task.y - mean) / sd,
-        task.seen,
-        task.columns,
-        (task.mean - mean) / sd,
-        task.sd / sd,
-        task.family,
+    return replace(
+        task,
+        y=(task.y - mean) / sd,
+        mean=(task.mean - mean) / sd,
+        sd=task.sd / sd,
     )
 
 

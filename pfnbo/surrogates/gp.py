@@ -13,13 +13,14 @@ import numpy as np
 
 from pfnbo import bfgs
 from pfnbo.data import Data
-from pfnbo.factor import inverse_root, log_evidence
+from pfnbo.factor import inverse_root
 from pfnbo.kernel import (
     MEAN_VARIANCE,
     NOISE_FLOOR,
     covariance,
     gram,
     limits,
+    log_marginal_likelihood,
     log_prior,
     noise_variance,
     start,
@@ -219,8 +220,8 @@ def _solve(root, y) -> jax.Array:
 def _fit(data: Data, starts, low, high, kernel: str, steps) -> GPPosterior:
     def one(y, seen, start):
         def loss(theta):
-            k = gram(theta, warp(theta, data.x), seen, kernel)
-            return -log_evidence(k, y) - log_prior(theta)
+            likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel)
+            return -likelihood - log_prior(theta)
 
         return bfgs.minimize(
             jax.value_and_grad(loss), start, low, high, steps=steps, tolerance=1e-2

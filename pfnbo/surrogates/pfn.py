@@ -10,8 +10,7 @@ import jax.numpy as jnp
 
 from pfnbo import checkpoint
 from pfnbo.data import Data
-from pfnbo.factor import log_evidence
-from pfnbo.kernel import gram, warp
+from pfnbo.kernel import log_marginal_likelihood
 from pfnbo.surrogates.gp import condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 
@@ -66,11 +65,11 @@ def _infer(params, data: Data, graph, kept: int) -> tuple[jax.Array, jax.Array]:
     def one(y, seen):
         particles = network.infer(data.x, y, seen, columns)
 
-        def worth(theta):
-            return log_evidence(gram(theta, warp(theta, data.x), seen, KERNEL), y)
+        def evidence(theta):
+            return log_marginal_likelihood(theta, data.x, y, seen, KERNEL)
 
-        evidence = jax.vmap(worth)(particles.theta)
-        weight = particles.log_weight.astype(evidence.dtype) + evidence
+        worth = jax.vmap(evidence)(particles.theta)
+        weight = particles.log_weight.astype(worth.dtype) + worth
         weight, order = jax.lax.top_k(jnp.nan_to_num(weight, nan=-1e30), kept)
         return particles.theta[order], jax.nn.log_softmax(weight)
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax import Array
-from scipy.stats import qmc
 
 from pfnbo.tasks.design import Design
 from pfnbo.tasks.gp import Features
 from pfnbo.tasks.noise import Noise
-from pfnbo.tasks.random import log_uniform
+from pfnbo.tasks.random import log_uniform, sobol
 from pfnbo.tasks.task import Drawn, Function, Sizes, Task
 
 POOL = 2048  # rows on which thresholds are set
@@ -46,7 +45,7 @@ class Constrained:
             return mixing @ draw(keys, x)
 
         share = log_uniform(to_share, self.smallest, self.largest)
-        pool = jnp.asarray(qmc.Sobol(columns.size, rng=0).random(POOL))
+        pool = jnp.asarray(sobol(POOL, columns.size))
         values = raw(jnp.where(columns[None], pool, 0.5))[1:]
         scale = jnp.maximum(jnp.std(values, 1), 1e-12)[:, None]
         worst = jnp.max(values / scale, 0)

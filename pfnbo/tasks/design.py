@@ -6,16 +6,13 @@ the queries.
 """
 
 from dataclasses import dataclass, field
-from functools import cache
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from scipy.stats import qmc
 
 from pfnbo.tasks.columns import Columns, Snap
-from pfnbo.tasks.random import log_count, log_uniform, often_full, one_column
+from pfnbo.tasks.random import log_count, log_uniform, often_full, one_column, sobol
 from pfnbo.tasks.task import Drawn, Sizes
 
 NEAREST, FARTHEST = 1e-3, 0.5  # radius of a cluster
@@ -88,19 +85,13 @@ def _first(key: Array, rows: int, d: int) -> Array:
     """Return a uniform, Sobol, boundary-heavy or grid design."""
     to_kind, to_uniform, to_shift, to_grid = jax.random.split(key, 4)
     uniform = jax.random.uniform(to_uniform, (rows, d))
-    sobol = (_sobol(rows, d) + jax.random.uniform(to_shift, (1, d))) % 1
+    shifted = (sobol(rows, d) + jax.random.uniform(to_shift, (1, d))) % 1
     boundary = jnp.clip(0.5 + 1.5 * (uniform - 0.5), 0, 1)
     steps = jnp.floor(log_uniform(to_grid, 2.0, 10.0))
     grid = jnp.round(uniform * steps) / steps
-    kinds = jnp.stack([uniform, sobol, boundary, grid])
+    kinds = jnp.stack([uniform, shifted, boundary, grid])
     shares = jnp.log(jnp.array([0.3, 0.5, 0.1, 0.1]))
     return kinds[jax.random.categorical(to_kind, shares)]
-
-
-@cache
-def _sobol(rows: int, d: int) -> np.ndarray:
-    level = max(rows - 1, 1).bit_length()
-    return qmc.Sobol(d, scramble=True, rng=0).random_base2(level)[:rows]
 
 
 def around(

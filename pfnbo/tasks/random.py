@@ -1,10 +1,13 @@
 """Distributions that several priors draw their hyper-parameters from."""
 
 import math
+from functools import cache
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from scipy.stats import qmc
 
 
 def log_uniform(
@@ -49,3 +52,10 @@ def one_column(key: Array, columns: Array, shape: tuple[int, ...] = ()) -> Array
     """Draw indices of columns that exist."""
     logits = jnp.where(columns, 0.0, -jnp.inf)
     return jax.random.categorical(key, logits, shape=shape)
+
+
+@cache
+def sobol(rows: int, d: int) -> np.ndarray:
+    """Return the same scrambled Sobol points each time, (rows, d)."""
+    level = max(rows - 1, 1).bit_length()
+    return qmc.Sobol(d, scramble=True, rng=0).random_base2(level)[:rows]

@@ -2,11 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from scipy.stats import qmc
 
-from pfnbo.tasks.random import log_uniform
+from pfnbo.tasks.random import log_uniform, sobol
 from pfnbo.tasks.task import Drawn, Function
 
 EDGE = 1e-7
@@ -47,8 +45,8 @@ def standard(function: Function) -> Function:
 
     def scaled(choice: Array, key: Array, columns: Array) -> Drawn:
         f = function(choice, key, columns)
-        pool = qmc.Sobol(columns.size, rng=0).random(POOL)
-        values = f(jnp.where(columns[None], jnp.asarray(np.asarray(pool)), 0.5))
+        pool = jnp.asarray(sobol(POOL, columns.size))
+        values = f(jnp.where(columns[None], pool, 0.5))
         mean, sd = jnp.mean(values), jnp.maximum(jnp.std(values), 1e-12)
         return lambda x: (f(x) - mean) / sd
 
