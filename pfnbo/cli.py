@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
-from pfnbo.cache import enable_compilation_cache
+from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
 from pfnbo.problems import Problem
@@ -111,6 +111,7 @@ def _pretrain(args: argparse.Namespace) -> int:
         folder,
         budget=args.budget,
         resume=args.resume,
+        start=args.start,
         seed=args.seed,
         progress=not args.quiet,
     )

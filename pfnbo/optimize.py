@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pfnbo import checks
-from pfnbo.cache import enable_compilation_cache
+from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import ObjectiveError, SettingError
 from pfnbo.optimizer import Optimizer
 from pfnbo.surrogates.gp import GP

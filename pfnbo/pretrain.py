@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from pfnbo import checkpoint
+from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
 from pfnbo.exadam import exadam
 from pfnbo.pfn.loss import loss, standardized
@@ -125,7 +126,7 @@ class Program:
         return gradient, Report(value, tasks.family[0], finite)
 
 
-@functools.partial(jax.jit, static_argnames=("program", "stage"))
+@functools.partial(jit, static_argnames=("program", "stage"))
 def _step(state: State, key: jax.Array, rate, program: Program, stage: Stage):
     return program.step(stage, state, key, rate)
 
@@ -145,17 +146,22 @@ class Training:
         folder: where `state.safetensors` and `metrics.csv` are kept.
         seed: of the parameters and of every task.
         devices: that share the groups of each step; None takes all.
+        start: name or folder of a checkpoint to start from; None starts afresh.
     """
 
     recipe: Recipe
     folder: Path
     seed: int = 0
     devices: list | None = None
+    start: str | Path | None = None
 
     def __post_init__(self):
         """Build the network and the steps; nothing is compiled yet."""
         network = self.recipe.model.build(jax.random.key(self.seed))
         graph, params = taken_apart(network)
+        self.earlier = 0  # tasks seen before this training
+        if self.start is not None:
+            params, self.earlier = _started(self.start, params)
         mesh = Mesh(np.array(self.devices or jax.devices()), (AXIS,))
         self.program = Program(self.recipe.prior, graph, self.recipe.schedule, mesh)
         self.state = self._placed(self.program.first(params))
@@ -209,8 +215,9 @@ class Training:
 
     @property
     def tasks(self) -> int:
-        """Number of tasks seen."""
-        return sum(s.groups * s.group for s in map(self.stage, range(self.done)))
+        """Number of tasks seen, those of the checkpoint it started from included."""
+        steps = map(self.stage, range(self.done))
+        return self.earlier + sum(s.groups * s.group for s in steps)
 
     def export(self, folder: Path, recipe: str, scores: dict | None = None) -> None:
         """Write the averaged parameters as a checkpoint."""
@@ -232,6 +239,7 @@ class Training:
             "total": str(self.total),
             "seed": str(self.seed),
             "seconds": str(self.seconds),
+            "earlier": str(self.earlier),
         }
         part = self.folder / "state.part"
         save_file(named, part, metadata=progress)
@@ -255,6 +263,19 @@ class Training:
         self.state = self._placed(jax.tree.unflatten(tree, leaves))
         self.done, self.total = int(progress["step"]), int(progress["total"])
         self.seed, self.seconds = int(progress["seed"]), float(progress["seconds"])
+        self.earlier = int(progress["earlier"])
+
+
+def _started(name: str | Path, params: Any) -> tuple[Any, int]:
+    """Return the parameters of a checkpoint, and the number of tasks it has seen."""
+    loaded = checkpoint.load(name)
+    shapes = jax.tree.map(jnp.shape, params)
+    if jax.tree.map(jnp.shape, loaded.params) != shapes:
+        raise PretrainError(
+            f"{name} holds another network than the recipe: give the recipe "
+            f"model=Config(**{loaded.config['model']})"
+        )
+    return loaded.params, loaded.config["tasks_seen"]
 
 
 def pretrain(
@@ -263,6 +284,7 @@ def pretrain(
     *,
     budget: float | None = None,
     resume: bool = False,
+    start: str | Path | None = None,
     seed: int = 0,
     devices: list | None = None,
     progress: bool = True,
@@ -274,13 +296,14 @@ def pretrain(
         folder: for `state.safetensors` (taken up by `resume`) and `metrics.csv`.
         budget: seconds of training; None takes the steps of the schedule.
         resume: whether to go on from the state in the folder.
+        start: name or folder of a checkpoint whose network is trained further.
         seed: of the parameters and of every task.
         devices: that share the groups of each step; None takes all of them, on every
             host of a `jax.distributed` run.
         progress: whether to show a bar.
     """
     with jax.enable_x64(recipe.schedule.double):
-        training = Training(recipe, folder, seed, devices)
+        training = Training(recipe, folder, seed, devices, start)
         if resume:
             training.load()
         elif budget is not None:

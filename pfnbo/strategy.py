@@ -104,13 +104,14 @@ class Strategy:
             posterior, thresholds = self.fit(fit, seen, len(pending))
             feasible = seen.feasible
             if len(pending):
-                posterior, means = _believe(posterior, seen.rows, pending)
+                posterior, fantasies = _believe(posterior, seen.rows, pending)
                 # A fantasy that counted as no incumbent would be asked for again.
-                believed = np.all(means[1:] <= thresholds[:, None], axis=0)
+                believed = np.all(fantasies[1:] <= thresholds[:, None], axis=0)
                 feasible = np.append(feasible, believed)
-            goal = _goal(posterior, thresholds, feasible)
+            means, noise = (np.asarray(a) for a in _objective(posterior))
+            goal = _goal(means, thresholds, feasible)
             region = self._region(space, seen, pending, posterior)
-            name = self._named(posterior)
+            name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
             search = propose
@@ -122,10 +123,10 @@ class Strategy:
             row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
-    def _named(self, posterior: GPPosterior) -> str:
+    def _named(self, noise: np.ndarray) -> str:
         if self.acquisition != "auto":
             return self.acquisition
-        return "nei" if posterior.noise[0] > QUIET else "ei"
+        return "nei" if noise > QUIET else "ei"
 
     def fit(
         self, key: jax.Array, seen: Observations, extra: int = 0
@@ -205,9 +206,15 @@ def _noise_free(key: jax.Array, posterior: GPPosterior, thresholds, usable):
     return goals(draws, thresholds, usable), draws
 
 
-def _goal(posterior: GPPosterior, thresholds, feasible: np.ndarray) -> Goal:
+@jax.jit
+def _objective(posterior: GPPosterior) -> tuple[jax.Array, jax.Array]:
+    """Return the means of the objective at the data (n,), and its noise variance."""
+    return posterior.fitted[0], posterior.noise[0]
+
+
+def _goal(means: np.ndarray, thresholds, feasible: np.ndarray) -> Goal:
     """Return the incumbent: the largest posterior mean at a feasible observation."""
-    known = np.asarray(posterior.fitted)[0][: len(feasible)][feasible]
+    known = means[: len(feasible)][feasible]
     found = known.size > 0
     best = np.max(known) if found else 0.0
     return Goal(np.asarray(best), np.asarray(found), thresholds)  # type: ignore[arg-type]

@@ -38,6 +38,7 @@ SETS = {
         "pressure_vessel",
         "pressure_vessel_cont",
         "speed_reducer",
+        "speed_reducer_cec",
         "spring",
     ),
     "unconstrained": (

@@ -22,7 +22,7 @@ from pfnbo import problems
 
 FIRST = (
     "import time; t = time.perf_counter(); import pfnbo; "
-    "from pfnbo.cache import enable_compilation_cache as e; e(); "
+    "from pfnbo.compilation import enable_compilation_cache as e; e(); "
     "o = pfnbo.Optimizer([(0, 1)] * 6, seed=0, n_initial=2); "
     "[o.tell(x, sum(x)) for x in o.ask(2)]; o.ask(); "
     "print(time.perf_counter() - t)"

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo import bfgs
+from pfnbo.compilation import jit
 from pfnbo.space import SAME_POINT, Grid
 
 SCREENED = 1024  # Sobol candidates
@@ -77,7 +78,7 @@ def propose(
     return np.asarray(row), float(value)
 
 
-@functools.partial(jax.jit, static_argnames="score")
+@functools.partial(jit, static_argnames="score")
 def _propose(key, score, args, region: Region, grid: Grid, points):
     first, *rest = jax.random.split(key, 1 + (ROUNDS if grid.stepped else 0))
     pool = _starts(first, score, args, region, grid, points)

@@ -116,6 +116,19 @@ class _State(NamedTuple):
         return jnp.concatenate([flat, table], -1).astype(dtype)
 
 
+def box(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the corners of the box of theta, and how much one unit of a particle is.
+
+    Each has the shape (3 d + TAIL,).
+    """
+    sides = (*_column_limits(), _COLUMN[1]), (*_table_limits(), _TABLE[1])
+    low, high, unit = (
+        np.concatenate([np.repeat(column, d), table])
+        for column, table in zip(*sides, strict=True)
+    )
+    return low, high, unit
+
+
 def _column_limits() -> tuple[np.ndarray, np.ndarray]:
     low, high = limits(1, True)
     return low[:3].astype(np.float32), high[:3].astype(np.float32)

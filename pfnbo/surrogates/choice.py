@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.factor import inverse_root
 from pfnbo.kernel import gram, start, warp
@@ -40,7 +41,7 @@ def choose_views(
     return np.asarray(_best(x, y, seen, jacobians, thetas, MODEL.kernel))
 
 
-@functools.partial(jax.jit, static_argnames="kernel")
+@functools.partial(jit, static_argnames="kernel")
 def _best(x, y, seen, jacobians, thetas, kernel: str) -> jax.Array:
     """Return the view of highest evidence under any of some kernels, (outputs,)."""
 

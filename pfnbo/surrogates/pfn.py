@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from pfnbo import checkpoint
+from pfnbo.compilation import jit
 from pfnbo.data import Data
-from pfnbo.kernel import log_marginal_likelihood
 from pfnbo.surrogates.gp import condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 
@@ -54,23 +54,19 @@ def _network(name: str | Path) -> tuple[Any, dict[str, Any]]:
     return structure(Config(**loaded.config["model"])), loaded.params
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "kept"))
+@functools.partial(jit, static_argnames=("graph", "kept"))
 def _infer(params, data: Data, graph, kept: int) -> tuple[jax.Array, jax.Array]:
     """Return the heaviest particles of each output, and their log weights."""
     from pfnbo.pfn.network import put_together
+    from pfnbo.pfn.polish import weighed
 
     network = put_together(graph, params)
     columns = jnp.ones(data.x.shape[1], bool)
 
     def one(y, seen):
-        particles = network.infer(data.x, y, seen, columns)
-
-        def evidence(theta):
-            return log_marginal_likelihood(theta, data.x, y, seen, KERNEL)
-
-        worth = jax.vmap(evidence)(particles.theta)
-        weight = particles.log_weight.astype(worth.dtype) + worth
-        weight, order = jax.lax.top_k(jnp.nan_to_num(weight, nan=-1e30), kept)
+        proposed = network.infer(data.x, y, seen, columns)
+        particles = weighed(proposed, data.x, y, seen)
+        weight, order = jax.lax.top_k(particles.log_weight, kept)
         return particles.theta[order], jax.nn.log_softmax(weight)
 
     return jax.vmap(one)(data.y, data.seen)

@@ -125,5 +125,6 @@ def test_shift_and_scale_of_the_objective_do_not_matter():
 
 @pytest.mark.parametrize("noise, name", [(0.0, "ei"), (0.1, "nei")])
 def test_auto_follows_the_noise(noise, name):
-    assert Strategy()._named(_posterior(noise)) == name
-    assert Strategy(acquisition="ucb")._named(_posterior(noise)) == "ucb"
+    variance = np.asarray(_posterior(noise).noise[0])
+    assert Strategy()._named(variance) == name
+    assert Strategy(acquisition="ucb")._named(variance) == "ucb"

@@ -1,12 +1,17 @@
-"""The persistent compilation cache, switched on at the doors only."""
+"""How programs are compiled, and where they are kept between processes."""
 
+import functools
 import os
 import sys
 from pathlib import Path
 
 import jax
 
-VARIABLE = "PFNBO_COMPILATION_CACHE"
+VARIABLE = "PFNBO_COMPILATION_CACHE"  # the cache is switched on at the doors only
+
+# For programs that no other program calls. LLVM's highest level of optimisation takes a
+# third more time than its first, and what it makes is no faster.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
 
 
 def folder() -> Path:
