@@ -19,6 +19,7 @@ from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
 
 if TYPE_CHECKING:
+    from pfnbo.regressor import PFNRegressor
     from pfnbo.result import Result
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GP",
     "PFN",
+    "PFNRegressor",
     "Categorical",
     "CheckpointError",
     "Float",
@@ -44,9 +46,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Result":
-        raise AttributeError(f"module 'pfnbo' has no attribute {name!r}")
-    # A subclass of a SciPy class: importing it takes as long as importing jax.
-    from pfnbo.result import Result
+    # Importing SciPy or scikit-learn takes as long as importing jax.
+    if name == "Result":
+        from pfnbo.result import Result
 
-    return Result
+        return Result
+    if name == "PFNRegressor":
+        try:
+            from pfnbo.regressor import PFNRegressor
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "PFNRegressor needs scikit-learn: pip install 'pfnbo[sklearn]'"
+            ) from error
+        return PFNRegressor
+    raise AttributeError(f"module 'pfnbo' has no attribute {name!r}")

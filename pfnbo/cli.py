@@ -1,7 +1,9 @@
 """The command `pfnbo`: optimises benchmark problems and trains networks."""
 
 import argparse
+import ast
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -13,6 +15,7 @@ from pfnbo import checkpoint, problems
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
+from pfnbo.plot import draws
 from pfnbo.problems import Problem
 from pfnbo.result import Result
 
@@ -46,16 +49,49 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", metavar="RECIPE", help="a name, or a Python file")
     train.add_argument("--folder", type=Path, help="for its state (runs/RECIPE)")
     train.add_argument("--budget", type=_duration, help="such as 90s, 20m or 2h")
+    train.add_argument("--start", metavar="NAME", help="checkpoint to train further")
     train.add_argument("--resume", action="store_true", help="go on where it stopped")
     train.add_argument("--seed", type=int, default=0, help="same seed, same network")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=_pretrain)
     listing = commands.add_parser("problems", help="list the benchmark problems")
     listing.set_defaults(run=_problems)
+    recipes = commands.add_parser("priors", help="list the recipes of priors")
+    recipes.add_argument("recipe", metavar="RECIPE", nargs="?", help="one to show")
+    recipes.add_argument("--plot", type=Path, help="picture of ten tasks to write")
+    recipes.add_argument("--copy", type=Path, help="file for a copy to start from")
+    recipes.set_defaults(run=_priors)
     kept = commands.add_parser("checkpoints", help="list the trained networks")
     kept.add_argument("name", metavar="NAME", nargs="?", help="one to show in detail")
     kept.set_defaults(run=_checkpoints)
     return parser
+
+
+def _priors(args: argparse.Namespace) -> int:
+    from pfnbo import recipe  # imports flax, which few commands need
+
+    if args.recipe is None:
+        if args.plot or args.copy:
+            raise SettingError("name the recipe: pfnbo priors RECIPE --plot FILE.")
+        files = sorted(recipe.recipe_files().items())
+        print("\n".join(_aligned((name, _about(path)[0]) for name, path in files)))
+        return 0
+    path = recipe.find(args.recipe)
+    print("\n".join(_about(path)))
+    _check_outputs(args.plot, args.copy)
+    if args.copy:
+        if args.copy.exists():
+            raise SettingError(f"{args.copy} exists: give another name.")
+        shutil.copyfile(path, args.copy)
+    if args.plot:
+        enable_compilation_cache()
+        draws(recipe.load_recipe(path).prior).savefig(args.plot, dpi=150)
+    return 0
+
+
+def _about(path: Path) -> list[str]:
+    """Return the lines of the docstring of a file, which is not run."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or str(path)).splitlines()
 
 
 def _checkpoints(args: argparse.Namespace) -> int:
@@ -99,15 +135,14 @@ def _problems(args: argparse.Namespace) -> int:
 
 
 def _pretrain(args: argparse.Namespace) -> int:
-    # Imports flax and optax, which no other command needs.
+    from pfnbo import recipe  # imports flax, as the next one does, and optax
     from pfnbo.pretrain import pretrain
-    from pfnbo.recipe import find, load_recipe
 
-    path = find(args.recipe)
+    path = recipe.find(args.recipe)
     folder = args.folder or Path("runs") / path.stem
     enable_compilation_cache()
     training = pretrain(
-        load_recipe(path),
+        recipe.load_recipe(path),
         folder,
         budget=args.budget,
         resume=args.resume,
@@ -137,7 +172,7 @@ def _duration(text: str) -> float:
 
 def _optimize(args: argparse.Namespace) -> int:
     problem = problems.get(args.problem)
-    _check_outputs(args)
+    _check_outputs(args.plot, args.json)
     result = optimize(
         problem,
         n_trials=args.trials,
@@ -153,20 +188,20 @@ def _optimize(args: argparse.Namespace) -> int:
     return INTERRUPTED if result.stop_reason == "interrupted" else 0
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
+def _check_outputs(plot: Path | None, other: Path | None) -> None:
     """Refuse files that can't be written before any evaluation is spent."""
-    for path in filter(None, (args.plot, args.json)):
+    for path in filter(None, (plot, other)):
         if not path.absolute().parent.is_dir():
             raise SettingError(f"{path}: its folder does not exist.")
-    if not args.plot:
+    if not plot:
         return
     if find_spec("matplotlib") is None:
         raise SettingError("--plot needs matplotlib: pip install 'pfnbo[plot]'.")
     from matplotlib.figure import Figure
 
     kinds = sorted(Figure().canvas.get_supported_filetypes())
-    if args.plot.suffix[1:].lower() not in kinds:
-        raise SettingError(f"{args.plot}: its suffix must be one of {kinds}.")
+    if plot.suffix[1:].lower() not in kinds:
+        raise SettingError(f"{plot}: its suffix must be one of {kinds}.")
 
 
 def report(problem: Problem, result: Result) -> str:

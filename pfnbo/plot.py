@@ -1,9 +1,13 @@
-"""Pictures of a result; matplotlib is imported only when one is drawn."""
+"""Pictures of results and priors; matplotlib is imported only when one is drawn."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
+
+from pfnbo.compilation import jit
+from pfnbo.tasks.task import Prior, Sizes, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +23,7 @@ INFEASIBLE: Style = dict(
 )
 FAILED: Style = dict(ls="", marker="x", ms=5, color="tab:red", clip_on=False)
 COLUMNS = 4  # panels side by side in a picture of slices
+DRAWN = Sizes(capacity=64, queries=64, columns=1)  # of a task in a picture
 
 
 def convergence(result: "Result") -> "Figure":
@@ -58,6 +63,26 @@ def slices(result: "Result") -> "Figure":
     for ax in panels[:, 0]:
         ax.set_ylabel("objective")
     _finish(panels.flat[0], result)
+    return figure
+
+
+def draws(prior: Prior, seed: int = 0) -> "Figure":
+    """Return ten tasks of one column: what is seen, and the answers to the queries."""
+    from matplotlib.figure import Figure
+
+    with jax.enable_x64(True):
+        key = jax.random.key(seed)
+        tasks = jit(lambda key: draw(key, prior, DRAWN, 10, 10))(key)
+        x, y, seen = (np.asarray(a) for a in (tasks.x[..., 0], tasks.y, tasks.seen))
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    n = DRAWN.capacity
+    for i, ax in enumerate(figure.subplots(2, 5, sharex=True).flat):
+        ax.plot(x[i, n:], y[i, n:], ".", color="tab:gray", ms=4, label="queries")
+        known = seen[i]
+        ax.plot(x[i, :n][known], y[i, :n][known], "o", ms=4, label="seen")
+        ax.set_title(prior.families[tasks.family[i]], fontsize="small")
+    figure.axes[0].legend(fontsize="small")
+    figure.supxlabel("the only column")
     return figure
 
 

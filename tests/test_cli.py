@@ -128,3 +128,19 @@ def test_report_says_violated_and_gives_no_gap_without_a_feasible_point():
     assert problem.evaluate(x)[1][0] > 0
     assert "violated" in text
     assert "gap" not in text
+
+
+def test_priors_are_listed_shown_and_copied(tmp_path, capsys):
+    assert main(["priors"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} >= {"engineering", "gp_fixed"}
+    picture, mine = tmp_path / "draws.png", tmp_path / "mine.py"
+    options = ["--plot", str(picture), "--copy", str(mine)]
+    assert main(["priors", "gp_fixed", *options]) == 0
+    assert "pfnbo pretrain gp_fixed" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(PNG)
+    assert main(["priors", str(mine)]) == 0
+    assert main(["priors", "gp_fixed", "--copy", str(mine)]) == 2
+    assert "exists" in capsys.readouterr().err
+    assert main(["priors", "--copy", str(mine)]) == 2
+    assert "name the recipe" in capsys.readouterr().err

@@ -147,3 +147,25 @@ def test_groups_must_spread_over_the_devices():
     check_groups(RECIPE.schedule, 2)
     with pytest.raises(PretrainError, match="multiple of 3"):
         check_groups(RECIPE.schedule, 3)
+
+
+def test_a_checkpoint_is_trained_further(trained, tmp_path):
+    training, _ = trained
+    training.export(tmp_path / "net", "recipe = ...")
+    with jax.enable_x64(True):
+        again = Training(RECIPE, tmp_path / "run", start=tmp_path / "net")
+        pairs = (again.state.params, training.state.average)
+        jax.tree.map(np.testing.assert_array_equal, *pairs)
+        again.one()
+        assert again.tasks == training.tasks + 16
+        again.save()
+        resumed = Training(RECIPE, tmp_path / "run")
+        resumed.load()
+    assert resumed.tasks == again.tasks
+
+
+def test_a_checkpoint_of_another_network_is_no_start(trained, tmp_path):
+    trained[0].export(tmp_path / "net", "recipe = ...")
+    other = replace(RECIPE, model=replace(RECIPE.model, width=32))
+    with pytest.raises(PretrainError, match="model=Config"):
+        Training(other, tmp_path / "run", start=tmp_path / "net")

@@ -27,7 +27,7 @@ def weighed(
     of the first and has the precision of the second; the weight of a copy is less by
     what it costs to leave its proposal.
     """
-    low, high, unit = (a.astype(x.dtype) for a in box(x.shape[1]))
+    low, high, unit = (jnp.asarray(a, x.dtype) for a in box(x.shape[1]))
 
     def evidence(theta):
         return log_marginal_likelihood(theta, x, y, seen, KERNEL)

@@ -64,6 +64,14 @@ class GPPosterior:
         var = prior - jnp.sum((root @ row) ** 2)
         return Normal(row @ alpha, jnp.sqrt(jnp.maximum(var, 1e-12 * prior)))
 
+    def observe(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Normal:
+        """Return the marginals of new, noisy observations at one point, (outputs,)."""
+        latent = self.predict(x)
+        return Normal(latent.loc, jnp.sqrt(latent.scale**2 + self.noise))
+
     def means(
         self,
         x: jax.Array,  # (q, d)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from pfnbo.data import Data
-from pfnbo.predictive import Mixture
+from pfnbo.predictive import Mixture, Normal
 from pfnbo.surrogates.draws import NoiseFree, Path
 from pfnbo.surrogates.gp import GPPosterior
 
@@ -24,7 +24,16 @@ class ParticlePosterior:
         x: jax.Array,  # (d,)
     ) -> Mixture:
         """Return the marginals of all latent outputs at one point, shape (outputs,)."""
-        each = self.members.predict(x)
+        return self._mixed(self.members.predict(x))
+
+    def observe(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Mixture:
+        """Return the marginals of new, noisy observations at one point, (outputs,)."""
+        return self._mixed(self.members.observe(x))
+
+    def _mixed(self, each: Normal) -> Mixture:
         return Mixture(self.log_weight, jax.tree.map(self._apart, each))
 
     def _apart(self, a: jax.Array) -> jax.Array:

@@ -1,0 +1,88 @@
+import sys
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import pfnbo
+from pfnbo import PFNRegressor
+
+CHECKS = list(estimator_checks_generator(PFNRegressor(kept=2)))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    random = np.random.default_rng(0)
+    x = random.uniform([0, -50], [2, 50], (30, 2))
+    return x, 1e3 + 50 * np.sin(3 * x[:, 0]) + 0.5 * x[:, 1]
+
+
+@pytest.fixture(scope="module")
+def fitted(rows):
+    return PFNRegressor().fit(*rows)
+
+
+def _name(pair):
+    return getattr(pair[1], "func", pair[1]).__name__
+
+
+@pytest.mark.parametrize("pair", CHECKS, ids=map(_name, CHECKS))
+def test_scikit_learn_is_content(pair):
+    estimator, check = pair
+    check(estimator)
+
+
+def test_it_predicts_what_it_has_not_seen(fitted):
+    x = np.random.default_rng(1).uniform([0, -50], [2, 50], (200, 2))
+    y = 1e3 + 50 * np.sin(3 * x[:, 0]) + 0.5 * x[:, 1]
+    mean, sd = fitted.predict(x, return_std=True)
+    assert fitted.score(x, y) > 0.99
+    assert 0.8 < np.mean(np.abs(y - mean) < 2 * sd)
+
+
+def test_quantiles_are_those_of_the_mean_and_deviation(fitted, rows):
+    x = rows[0][:5] + 0.05
+    low, middle, high = fitted.predict(x, quantiles=[0.1587, 0.5, 0.8413])
+    mean, sd = fitted.predict(x, return_std=True)
+    np.testing.assert_allclose(middle, mean, atol=0.3 * sd.max())
+    np.testing.assert_allclose((high - low) / 2, sd, rtol=0.3)
+    assert np.all((low < middle) & (middle < high))
+
+
+def test_units_do_not_matter(fitted, rows):
+    x, y = rows
+    other = PFNRegressor().fit(x * [1e-6, 1e6] + [3, 0], 1e-9 * y)
+    at = x[:7] * 0.9 + 0.02
+    expected = fitted.predict(at)
+    got = other.predict(at * [1e-6, 1e6] + [3, 0])
+    np.testing.assert_allclose(got, 1e-9 * expected, rtol=1e-4)
+
+
+def test_chunks_do_not_show(fitted, rows, monkeypatch):
+    x = np.tile(rows[0], (5, 1))
+    whole = fitted.predict(x, return_std=True)
+    monkeypatch.setattr("pfnbo.regressor.CHUNK", 64)
+    np.testing.assert_allclose(fitted.predict(x, return_std=True), whole, rtol=1e-9)
+
+
+def test_queries_beyond_the_bounds_are_answered_at_the_edge(rows):
+    model = PFNRegressor(bounds=[(0, 2), (-50, 50)]).fit(*rows)
+    at = model.predict([[2, 0.0], [5, 0.0]])
+    assert at[0] == at[1]
+
+
+@pytest.mark.parametrize("bounds", [[(0, 1)], [(1, 0), (0, 1)], [(0, 1), (0, np.nan)]])
+def test_wrong_bounds_are_told(rows, bounds):
+    with pytest.raises(ValueError, match="2 pairs"):
+        PFNRegressor(bounds=bounds).fit(*rows)
+
+
+def test_wrong_quantiles_are_told(fitted, rows):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        fitted.predict(rows[0], quantiles=[0.5, 1.0])
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pfnbo.regressor", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pfnbo\[sklearn\]"):
+        _ = pfnbo.PFNRegressor
