@@ -18,6 +18,8 @@ from pfnbo.optimize import optimize
 from pfnbo.plot import draws
 from pfnbo.problems import Problem
 from pfnbo.result import Result
+from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.pfn import PFN
 
 USAGE_ERROR = 2  # exit code of argparse too
 INTERRUPTED = 130  # exit code of a shell after Ctrl-C
@@ -64,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     kept = commands.add_parser("checkpoints", help="list the trained networks")
     kept.add_argument("name", metavar="NAME", nargs="?", help="one to show in detail")
     kept.set_defaults(run=_checkpoints)
+    test = commands.add_parser("eval", help="score a network on new tasks of a prior")
+    test.add_argument("name", metavar="NAME", help="a checkpoint, or its folder")
+    test.add_argument("--recipe", help="of the prior (the one called NAME)")
+    test.add_argument("--tasks", type=int, default=50, help="of each number of rows")
+    test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
+    test.set_defaults(run=_eval)
     return parser
 
 
@@ -121,6 +129,21 @@ def _checkpoint(name: str) -> str:
     rows = [(field, json.dumps(value)) for field, value in facts.items()]
     rows += [("arrays", str(len(arrays))), ("scores", json.dumps(scores))]
     return "\n".join([name, *_aligned(rows, indent=2)])
+
+
+def _eval(args: argparse.Namespace) -> int:
+    from pfnbo import recipe  # imports flax, as the next one does
+    from pfnbo.evaluate import scores, table
+
+    checkpoint.load(args.name)  # its errors come before a minute of compilation
+    prior = recipe.load_recipe(args.recipe or args.name).prior
+    if args.tasks < 1:
+        raise SettingError(f"--tasks is {args.tasks}: at least 1 is needed.")
+    enable_compilation_cache()
+    models = {"network": PFN(args.name), "GP": GP()}
+    found = scores(prior, models, args.tasks, args.seed)
+    print("\n".join(_aligned(table(found, list(models)))))
+    return 0
 
 
 def _problems(args: argparse.Namespace) -> int:

@@ -144,3 +144,24 @@ def test_priors_are_listed_shown_and_copied(tmp_path, capsys):
     assert "exists" in capsys.readouterr().err
     assert main(["priors", "--copy", str(mine)]) == 2
     assert "name the recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["nothing"], "no checkpoint"),
+        (["engineering", "--recipe", "nothing"], "no recipe"),
+        (["engineering", "--tasks", "0"], "at least 1"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_refused(options, told, capsys):
+    assert main(["eval", *options]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_eval_prints_a_line_for_each_size(capsys, monkeypatch):
+    monkeypatch.setattr("pfnbo.evaluate.ROWS", (8,))
+    assert main(["eval", "engineering", "--recipe", "gp_fixed", "--tasks", "3"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["family", "rows", "tasks", "network", "GP"]
+    assert [line.split()[0] for line in lines] == ["gp", "all"]

@@ -120,6 +120,22 @@ def random(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[R
 
 
 def pfnbo(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
+    """Run `pfnbo.optimize` as it comes."""
+    return _pfnbo(problem, x_init, n_trials, seed)
+
+
+def pfnbo_network(
+    problem: Any, x_init: np.ndarray, n_trials: int, seed: int
+) -> list[Row]:
+    """Run `pfnbo.optimize` with the shipped network."""
+    import pfnbo as package
+
+    return _pfnbo(problem, x_init, n_trials, seed, surrogate=package.PFN())
+
+
+def _pfnbo(
+    problem: Any, x_init: np.ndarray, n_trials: int, seed: int, **settings: Any
+) -> list[Row]:
     """Run `pfnbo.optimize`; CPU time is the mean of the run, compilation included."""
     import pfnbo as package
 
@@ -132,6 +148,7 @@ def pfnbo(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Ro
         n_initial=len(x_init),
         seed=seed,
         progress=False,
+        **settings,
     )
     n_asked = max(n_trials - len(x_init), 1)
     cpu = (time.process_time() - start) / n_asked
@@ -414,7 +431,15 @@ METHODS: dict[str, Method] = {
     "nevergrad": nevergrad,
     "optuna_gp": optuna_gp,
     "pfnbo": pfnbo,
+    "pfnbo_network": pfnbo_network,
     "random": random,
     "skopt": skopt,
 }
-CONSTRAINED = ("ax", "botorch_logei", "optuna_gp", "pfnbo", "random")
+CONSTRAINED = (
+    "ax",
+    "botorch_logei",
+    "optuna_gp",
+    "pfnbo",
+    "pfnbo_network",
+    "random",
+)

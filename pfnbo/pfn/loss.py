@@ -3,6 +3,7 @@
 Source: arXiv 2112.10510, equation 2.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import jax
@@ -56,17 +57,32 @@ def loss(
             task knows it, rather than to score the one value drawn: the same optimum
             with less noise.
     """
-    n = task.seen.shape[0]
     ours = predictive(network, task)
-    y = task.y[n:]
+    return jnp.mean(excess(lambda y: _doubted(ours.log_prob(y), y), task, exact=exact))
+
+
+def excess(
+    log_prob: Callable[[jax.Array], jax.Array],
+    task: Task,  # standardised
+    *,
+    exact: bool = True,
+) -> jax.Array:
+    """Return the cross-entropy at the queries less that of the truth, (queries,).
+
+    Args:
+        log_prob: log density of one value at each query, (queries,) -> (queries,).
+        task: standardised.
+        exact: whether to use the exact predictive where the task knows it; elsewhere
+            the result is the negative log density of the value drawn.
+    """
+    y = task.y[task.seen.shape[0] :]
     known = jnp.isfinite(task.mean) & exact
     # A NaN in a branch not taken would still reach the gradient.
     mean, sd = jnp.where(known, task.mean, y), jnp.where(known, task.sd, 0)
     at = mean[None] + sd[None] * jnp.asarray(NODES, y.dtype)[:, None]
-    score = jax.vmap(lambda y: _doubted(ours.log_prob(y), y))(at)
-    cross = -jnp.asarray(WEIGHTS, y.dtype) @ score
+    cross = -jnp.asarray(WEIGHTS, y.dtype) @ jax.vmap(log_prob)(at)
     entropy = Normal(mean, jnp.where(known, task.sd, 1)).entropy()
-    return jnp.mean(cross - jnp.where(known, entropy, 0))
+    return cross - jnp.where(known, entropy, 0)
 
 
 def _doubted(log_prob: jax.Array, y: jax.Array) -> jax.Array:

@@ -1,0 +1,89 @@
+"""Scores surrogates on new tasks of a prior, by family and number of rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pfnbo.compilation import jit
+from pfnbo.data import Data
+from pfnbo.pfn.loss import excess, standardized
+from pfnbo.tasks.task import Prior, Sizes, Task, draw
+
+ROWS = (8, 32, 64)  # capacities; more than half of the rows are seen
+COLUMNS = (2, 5)  # every other number would be another compilation
+QUERIES = 32
+WORST = 20.0  # nats that a query may cost at most
+TRIES = 8  # tasks drawn for each one that has the right size
+
+
+class Scores(NamedTuple):
+    """Losses of models on tasks."""
+
+    family: np.ndarray  # (tasks,) str
+    rows: np.ndarray  # (tasks,) capacity
+    loss: np.ndarray  # (tasks, models)
+
+
+def scores(prior: Prior, models: Mapping[str, Any], count: int, seed: int) -> Scores:
+    """Return the losses of every model on the same tasks, `count` of each capacity.
+
+    A loss is in nats and in units of the deviation of the rows seen: the cross-entropy
+    over that of the exact predictive with known hyper-parameters where the prior knows
+    it, elsewhere the negative log density of what was observed.
+    """
+    parts = []
+    with jax.enable_x64(True):
+        for rows in ROWS:
+            batch = tasks(prior, rows, count, seed)
+            names = np.array([prior.families[i] for i in np.asarray(batch.family)])
+            each = [losses(model, batch) for model in models.values()]
+            parts.append(Scores(names, np.full(len(names), rows), np.stack(each, 1)))
+    return Scores(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def tasks(prior: Prior, capacity: int, count: int, seed: int) -> Task:
+    """Return up to `count` standardised tasks of as many columns as `COLUMNS` says."""
+    sizes = Sizes(capacity, QUERIES, max(COLUMNS))
+    key = jax.random.fold_in(jax.random.key(seed), capacity)
+    drawn = jit(lambda key: draw(key, prior, sizes, TRIES * count, 2 * count))(key)
+    made = jax.tree.map(np.asarray, jax.vmap(standardized)(drawn))
+    there = np.isin(made.columns.sum(1), COLUMNS)
+    full = made.seen.sum(1) > capacity // 2
+    kept = np.flatnonzero(there & full)[:count]
+    return jax.tree.map(lambda a: a[kept], made)
+
+
+def losses(model: Any, batch: Task) -> np.ndarray:
+    """Return the mean loss of a surrogate at the queries of each task, (tasks,)."""
+    values = []
+    for i in range(len(batch.y)):
+        task = jax.tree.map(lambda a, i=i: a[i], batch)
+        n, columns = len(task.seen), task.columns
+        x, y = task.x[:, columns], np.where(task.seen, task.y[:n], 0)
+        data = Data(x[:n], y[None], task.seen[None])  # type: ignore[arg-type]
+        posterior = model.fit(jax.random.key(0), data)
+        values.append(float(_loss(posterior, x[n:], task)))
+    return np.array(values)
+
+
+@jit
+def _loss(posterior: Any, x: jax.Array, task: Task) -> jax.Array:
+    at = jax.vmap(posterior.observe)(x)
+    each = excess(lambda y: at.log_prob(y[:, None])[:, 0], task)
+    return jnp.mean(jnp.minimum(each, WORST))
+
+
+def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:
+    """Return the mean losses by family and rows, headed, as words."""
+    lines = [["family", "rows", "tasks", *models]]
+    for name in (*dict.fromkeys(sorted(scores.family)), "all"):
+        for rows in ROWS:
+            own = (scores.rows == rows) & ((scores.family == name) | (name == "all"))
+            if own.any():
+                means = [f"{v:.2f}" for v in scores.loss[own].mean(0)]
+                span = f"{rows // 2 + 1}-{rows}"
+                lines.append([name, span, str(own.sum()), *means])
+    return lines

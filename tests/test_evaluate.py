@@ -1,0 +1,50 @@
+import jax
+import numpy as np
+import pytest
+
+from pfnbo.evaluate import COLUMNS, Scores, losses, scores, table, tasks
+from pfnbo.recipe import load_recipe
+from pfnbo.surrogates.gp import GP
+
+PRIOR = load_recipe("gp_fixed").prior
+
+
+@pytest.fixture(scope="module")
+def batch():
+    with jax.enable_x64(True):
+        return tasks(PRIOR, 32, 6, seed=0)
+
+
+def test_tasks_have_the_right_size(batch):
+    assert 0 < len(batch.y) <= 6
+    assert set(batch.columns.sum(1)) <= set(COLUMNS)
+    assert np.all(batch.seen.sum(1) > 16)
+
+
+def test_a_fitted_process_is_worse_than_the_true_one_and_better_than_a_wrong(batch):
+    with jax.enable_x64(True):
+        fitted = losses(GP(kernel="rbf", warp=False), batch)
+        wrong = losses(GP(kernel="rbf", warp=False, noise=3.0), batch)
+    assert np.all(fitted > -1e-6)
+    assert 0 < fitted.mean() < wrong.mean()
+
+
+def test_the_table_has_a_mean_for_each_family_and_size(monkeypatch):
+    monkeypatch.setattr("pfnbo.evaluate.ROWS", (8, 32))
+    found = Scores(
+        np.array(["b", "a", "a"]), np.array([8, 8, 32]), np.array([[1.0], [3], [5]])
+    )
+    assert table(found, ["GP"])[1:] == [
+        ["a", "5-8", "1", "3.00"],
+        ["a", "17-32", "1", "5.00"],
+        ["b", "5-8", "1", "1.00"],
+        ["all", "5-8", "2", "2.00"],
+        ["all", "17-32", "1", "5.00"],
+    ]
+
+
+def test_scores_stack_the_sizes(monkeypatch):
+    monkeypatch.setattr("pfnbo.evaluate.ROWS", (8, 16))
+    found = scores(PRIOR, {"a": GP(), "b": GP()}, 2, seed=0)
+    assert set(found.rows) == {8, 16}
+    np.testing.assert_array_equal(found.loss[:, 0], found.loss[:, 1])
