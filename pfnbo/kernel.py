@@ -58,6 +58,7 @@ KERNELS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "matern52": matern52,
 }
 BLENDED = len(KERNELS)  # weights in the `theta` of "blend", the sum of all kernels
+PURE = 8.0  # logit of the only kernel in a blend; that of the others is the negative
 
 
 def warp(
@@ -147,6 +148,15 @@ def log_prior(theta: jax.Array) -> jax.Array:
     noise = (theta[-1] - math.log(1e-6)) / 4
     squares = jnp.sum(length**2) + signal**2 + noise**2
     return -0.5 * squares - BEND_RATE * jnp.sum(bend)
+
+
+def blended(theta: jax.Array, kernel: str) -> jax.Array:
+    """Return the `theta` of "blend" (..., 3 d + 2 + BLENDED) that is this kernel's."""
+    logits = PURE * (2 * np.array([name == kernel for name in KERNELS]) - 1)
+    logits = jnp.broadcast_to(
+        jnp.asarray(logits, theta.dtype), (*theta.shape[:-1], BLENDED)
+    )
+    return jnp.concatenate([theta[..., :-2], logits, theta[..., -2:]], -1)
 
 
 def start(d: int, length: float, noise: float) -> np.ndarray:

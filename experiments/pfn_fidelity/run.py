@@ -2,8 +2,9 @@
 
     python experiments/pfn_fidelity/run.py --tasks 200
 
-`pfnbo eval` with more models to compare: all of the network's particles, the few that
-`optimize` keeps, and Gaussian processes with and without input warps. What a loss is,
+`pfnbo eval` with more models to compare: the few particles that `optimize` keeps, all
+of them, those of the network alone, and Gaussian processes with and without input
+warps. What a loss is,
 `pfnbo.evaluate.scores` tells. Takes about ten minutes, most of them compilation.
 """
 
@@ -23,8 +24,9 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=200, help="for each size")
     args = parser.parse_args()
     models = {
-        "network, 12 kept": PFN(args.checkpoint, kept=12),
         "network": PFN(args.checkpoint),
+        "all particles": PFN(args.checkpoint, kept=13),
+        "without the GP": PFN(args.checkpoint, kept=12, gp=None),
         "GP": GP(),
         "plain GP": GP(warp=False),
     }

@@ -20,18 +20,19 @@ import numpy as np
 import pfnbo
 from pfnbo import problems
 
+PROBLEMS = ("hartmann6", "welded_beam_deb", "speed_reducer")
+PEAK = (
+    "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+)
 FIRST = (
     "import time; t = time.perf_counter(); import pfnbo; "
     "from pfnbo.compilation import enable_compilation_cache as e; e(); "
     "o = pfnbo.Optimizer([(0, 1)] * 6, seed=0, n_initial=2); "
     "[o.tell(x, sum(x)) for x in o.ask(2)]; o.ask(); "
-    "print(time.perf_counter() - t)"
+    "print(time.perf_counter() - t); " + PEAK
 )
 IMPORT = (
     "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
-)
-PEAK = (
-    "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
 )
 WHOLE = (
     "from pfnbo import optimize, problems; "
@@ -75,35 +76,71 @@ def fresh(code: str, cache: str = "off") -> list[float]:
     return [float(word) for word in out.split()]
 
 
+def memory(quick: bool) -> None:
+    """Print the peak memory of a whole run."""
+    print("| problem | peak MB of 50 evaluations, cold | warm |")
+    print("|---|---|---|")
+    for name in PROBLEMS[: 1 if quick else 3]:
+        with tempfile.TemporaryDirectory() as folder:
+            run = WHOLE.format(name, 12 if quick else 50)
+            cold, warm = (fresh(run, folder)[0] for _ in range(2))
+        print(f"| {name} | {cold:.0f} | {warm:.0f} |")
+
+
+def suggestions(quick: bool) -> None:
+    """Print what a suggestion costs at 50 evaluations."""
+    print("| problem | d | constraints | CPU s per suggestion |")
+    print("|---|---|---|---|")
+    for name in PROBLEMS[: 1 if quick else 3]:
+        p = problems.get(name)
+        cpu = suggestion(p, 1 if quick else 10)
+        print(f"| {name} | {p.dim} | {p.n_constraints} | {cpu:.3f} |")
+
+
+def growth(quick: bool) -> None:
+    """Print how the cost of a suggestion grows in 20 dimensions."""
+    last = (40,) if quick else (50, 100, 200)
+    *costs, peak = fresh(LONG.format(last[-1], last))
+    for n, cost in zip(last, costs, strict=True):
+        cubic = (n / last[0]) ** 3
+        told = f"{cost / costs[0]:.1f} times; cubic would be {cubic:.0f}"
+        print(f"20 dimensions, {n} evaluations: {cost:.3f} CPU s ({told})")
+    print(f"20 dimensions, {last[-1]} evaluations: peak {peak:.0f} MB")
+
+
+def start(quick: bool) -> None:
+    """Print what imports and the first suggestion cost."""
+    rounds = range(1 if quick else 7)
+    pairs = [[fresh(IMPORT.format(m))[0] for m in ("jax", "pfnbo")] for _ in rounds]
+    jax = np.median([pair[0] for pair in pairs])
+    ratio = np.median([ours / jax for jax, ours in pairs])
+    print(f"import jax: {jax:.2f} s; import pfnbo: {ratio:.2f} times that")
+    with tempfile.TemporaryDirectory() as folder:
+        cold, *warm = (fresh(FIRST, folder) for _ in (0, *rounds))
+    for cache, (seconds, peak) in (("empty", cold), ("warm", np.median(warm, 0))):
+        print(
+            f"first suggestion, import included, {cache} cache: {seconds:.1f} s "
+            f"({seconds / jax:.1f} times import jax), peak {peak:.0f} MB"
+        )
+
+
+# Memory first: a process starts with the peak of the one that it was forked from.
+PARTS = {
+    "memory": memory,
+    "growth": growth,
+    "start": start,
+    "suggestions": suggestions,
+}
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    repeats, trials, last = (1, 12, (40,)) if quick else (10, 50, (50, 100, 200))
-    print("| problem | d | constraints | CPU s per suggestion | peak MB, cold | warm |")
-    print("|---|---|---|---|---|---|")
-    for name in ("hartmann6", "welded_beam_deb", "speed_reducer")[: 1 if quick else 3]:
-        p = problems.get(name)
-        cpu, run = suggestion(p, repeats), WHOLE.format(name, trials)
-        with tempfile.TemporaryDirectory() as folder:
-            cold, warm = (fresh(run, folder)[0] for _ in range(2))
-        sizes = f"{p.dim} | {p.n_constraints}"
-        print(f"| {name} | {sizes} | {cpu:.3f} | {cold:.0f} | {warm:.0f} |")
-    *costs, peak = fresh(LONG.format(last[-1], last))
-    for n, cost in zip(last, costs, strict=True):
-        cubic = (n / last[0]) ** 3
-        growth = f"{cost / costs[0]:.1f} times; cubic would be {cubic:.0f}"
-        print(f"20 dimensions, {n} evaluations: {cost:.3f} CPU s ({growth})")
-    print(f"20 dimensions, {last[-1]} evaluations: peak {peak:.0f} MB")
-    rounds = range(1 if quick else 7)
-    pairs = [[fresh(IMPORT.format(m))[0] for m in ("jax", "pfnbo")] for _ in rounds]
-    ratio = np.median([ours / jax for jax, ours in pairs])
-    print(f"import pfnbo / import jax: {ratio:.2f}")
-    with tempfile.TemporaryDirectory() as folder:
-        cold, warm = fresh(FIRST, folder)[0], [fresh(FIRST, folder)[0] for _ in rounds]
-    print(f"first suggestion, import included: {cold:.1f} s with an empty cache")
-    print(f"first suggestion, import included: {np.median(warm):.1f} s with a warm one")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    args = parser.parse_args()
+    for name in args.parts:
+        PARTS[name](args.quick)
 
 
 if __name__ == "__main__":

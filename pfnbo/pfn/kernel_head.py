@@ -20,6 +20,7 @@ from pfnbo.factor import solve
 from pfnbo.kernel import (
     BLENDED,
     MEAN_VARIANCE,
+    PURE,
     covariance,
     gram,
     limits,
@@ -136,7 +137,7 @@ def _column_limits() -> tuple[np.ndarray, np.ndarray]:
 
 def _table_limits() -> tuple[np.ndarray, np.ndarray]:
     low, high = limits(1, True)
-    blend = np.full(BLENDED, 8.0)
+    blend = np.full(BLENDED, PURE)
     return (
         np.concatenate([-blend, low[-2:]]).astype(np.float32),
         np.concatenate([blend, high[-2:]]).astype(np.float32),

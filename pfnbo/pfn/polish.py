@@ -45,6 +45,8 @@ def weighed(
 
     theta, worth = jax.vmap(moved)(particles.theta)
     worth = jnp.concatenate([jax.vmap(evidence)(particles.theta), worth])
-    weight = jnp.tile(particles.log_weight.astype(x.dtype), 2) + worth
+    # Normalised, as what a particle is worth is compared with others than these.
+    weight = jax.nn.log_softmax(particles.log_weight.astype(x.dtype))
+    weight = jnp.tile(weight, 2) + worth
     both = jnp.concatenate([particles.theta, theta])
     return Particles(both, jnp.nan_to_num(weight, nan=-1e30, neginf=-1e30))

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.data import Data
-from pfnbo.surrogates.gp import condition
+from pfnbo.kernel import blended
+from pfnbo.surrogates.gp import GP, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 
 KERNEL = "blend"
@@ -24,16 +25,23 @@ class PFN:
     Args:
         name: of a checkpoint that comes with pfnbo, or the path of one.
         kept: number of particles kept of each output, the heaviest.
+        gp: a Gaussian process whose fit is a particle, too, as heavy as its evidence
+            and its prior make it: where rows are many a search of its own may find
+            what the network does not. None leaves it out.
     """
 
     name: str | Path = "engineering"
     kept: int = 3
+    gp: GP | None = GP()
 
     def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
         """Return the posterior of every output; nothing is random."""
-        del key
         graph, params = _network(self.name)
-        theta, weight = _infer(params, data, graph, self.kept)
+        extra = None
+        if self.gp is not None:
+            fitted = self.gp.fit(key, data)
+            extra = blended(fitted.theta, self.gp.kernel), fitted.evidence
+        theta, weight = _infer(params, data, extra, graph, self.kept)
         members = condition(
             theta.reshape(-1, theta.shape[-1]),
             repeat(data, self.kept),
@@ -55,18 +63,24 @@ def _network(name: str | Path) -> tuple[Any, dict[str, Any]]:
 
 
 @functools.partial(jit, static_argnames=("graph", "kept"))
-def _infer(params, data: Data, graph, kept: int) -> tuple[jax.Array, jax.Array]:
-    """Return the heaviest particles of each output, and their log weights."""
+def _infer(params, data: Data, extra, graph, kept: int) -> tuple[jax.Array, jax.Array]:
+    """Return the heaviest particles of each output, and their log weights.
+
+    `extra` is one more particle of each output and its log weight, or None.
+    """
     from pfnbo.pfn.network import put_together
     from pfnbo.pfn.polish import weighed
 
     network = put_together(graph, params)
     columns = jnp.ones(data.x.shape[1], bool)
 
-    def one(y, seen):
+    def one(y, seen, extra):
         proposed = network.infer(data.x, y, seen, columns)
-        particles = weighed(proposed, data.x, y, seen)
-        weight, order = jax.lax.top_k(particles.log_weight, kept)
-        return particles.theta[order], jax.nn.log_softmax(weight)
+        theta, weight = weighed(proposed, data.x, y, seen)
+        if extra is not None:
+            theta = jnp.concatenate([theta, extra[0][None]])
+            weight = jnp.append(weight, jnp.nan_to_num(extra[1], nan=-1e30))
+        weight, order = jax.lax.top_k(weight, kept)
+        return theta[order], jax.nn.log_softmax(weight)
 
-    return jax.vmap(one)(data.y, data.seen)
+    return jax.vmap(one)(data.y, data.seen, extra)

@@ -40,7 +40,8 @@ def test_a_copy_weighs_its_evidence_less_the_way_it_went(proposed, n):
     np.testing.assert_array_equal(both.theta[:K], proposed.theta)
     way = (both.theta[K:] - proposed.theta) / (TIE * box(D)[2])
     cost = np.concatenate([np.zeros(K), np.sum(way**2, 1) / 2])
-    expected = np.tile(proposed.log_weight, 2) + evidence - cost
+    weight = proposed.log_weight - np.log(np.sum(np.exp(proposed.log_weight)))
+    expected = np.tile(weight, 2) + evidence - cost
     np.testing.assert_allclose(both.log_weight, expected, rtol=1e-6)
     assert np.all(both.log_weight[K:] > both.log_weight[:K])
 
