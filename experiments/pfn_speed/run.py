@@ -1,0 +1,139 @@
+"""Prints what a fit and 1,000 predictions cost, against NUTS on the same question.
+
+    python experiments/pfn_speed/run.py
+
+50 rows of 6 columns, drawn from a Gaussian process, in float64 on the CPU; each time is
+the median of repeated, compiled calls. The reference is a fully Bayesian Gaussian
+process: NUTS (Hoffman and Gelman 2014) draws its hyper-parameters from the prior and
+likelihood that `GP` maximises. "loss" is the negative log density of new observations,
+mean over the tasks. Takes about ten minutes.
+"""
+
+import argparse
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pfnbo.data import Data, pad
+from pfnbo.kernel import limits, log_marginal_likelihood, log_prior, start
+from pfnbo.surrogates.gp import GP, condition
+from pfnbo.surrogates.particles import ParticlePosterior, repeat
+from pfnbo.surrogates.pfn import PFN
+
+ROWS, COLUMNS, QUERIES = 50, 6, 1000
+KERNEL = "matern52"
+LENGTH, NOISE = 0.8, 1e-3  # of the process that the tasks are drawn from
+
+
+class Nuts:
+    """A Gaussian process whose hyper-parameters are drawn by NUTS."""
+
+    def __init__(self, warmup: int, draws: int, kept: int = 32):
+        """Keep the lengths of the chain; `kept` draws make the mixture."""
+        self.warmup, self.draws, self.kept = warmup, draws, kept
+
+    def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
+        """Return the posterior of the only output."""
+        theta = _chain(key, data, self.warmup, self.draws)
+        theta = theta[:: self.draws // self.kept][: self.kept]
+        flat = jnp.zeros(len(theta))
+        members = condition(theta, repeat(data, len(theta)), flat, KERNEL)
+        return ParticlePosterior(members, jax.nn.log_softmax(flat)[None])
+
+
+@functools.partial(jax.jit, static_argnames=("warmup", "draws"))
+def _chain(key, data: Data, warmup: int, draws: int) -> jax.Array:
+    low, high = limits(COLUMNS, True)
+
+    def log_density(free):
+        # The box of theta by a logistic map, whose slope belongs to the density.
+        theta = low + (high - low) * jax.nn.sigmoid(free)
+        slope = jnp.sum(jax.nn.log_sigmoid(free) + jax.nn.log_sigmoid(-free))
+        args = data.x, data.y[0], data.seen[0], KERNEL
+        return log_marginal_likelihood(theta, *args) + log_prior(theta) + slope
+
+    share = (start(COLUMNS, 0.3, 1e-4) - low) / (high - low)
+    first = jnp.asarray(np.log(share / (1 - share)))
+    adapt, run = jax.random.split(key)
+    adaptation = blackjax.window_adaptation(blackjax.nuts, log_density)
+    (state, parameters), _ = adaptation.run(adapt, first, num_steps=warmup)
+    kernel = blackjax.nuts(log_density, **parameters).step
+
+    def one(state, key):
+        state, _ = kernel(key, state)
+        return state, state.position
+
+    _, free = jax.lax.scan(one, state, jax.random.split(run, draws))
+    return low + (high - low) * jax.nn.sigmoid(free)
+
+
+def task(seed: int) -> tuple[Data, np.ndarray, np.ndarray]:
+    """Return rows, queries and new observations at them, of one function."""
+    rng = np.random.default_rng(seed)
+    x = rng.random((ROWS + QUERIES, COLUMNS))
+    r = np.sqrt(5) * np.linalg.norm(x[:, None] - x[None], axis=2) / LENGTH
+    cov = (1 + r + r**2 / 3) * np.exp(-r) + NOISE * np.eye(len(x))
+    y = np.linalg.cholesky(cov) @ rng.normal(size=len(x))
+    y = (y - y[:ROWS].mean()) / y[:ROWS].std()
+    return pad(x[:ROWS], y[None, :ROWS], 64), x[ROWS:], y[ROWS:]
+
+
+@jax.jit
+def predicted(posterior: Any, x: jax.Array) -> Any:
+    """Return the predictive of new observations at the queries."""
+    return jax.vmap(posterior.observe)(x)
+
+
+def timed(call: Callable[[], Any], repeats: int) -> float:
+    """Return the median seconds of a call that was compiled before."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=4)
+    parser.add_argument("--warmup", type=int, default=256, help="steps of NUTS")
+    parser.add_argument("--draws", type=int, default=256, help="of NUTS")
+    args = parser.parse_args()
+    models = {
+        "NUTS": (Nuts(args.warmup, args.draws), 1),
+        "GP": (GP(), 20),
+        "network": (PFN(), 20),
+        "network alone": (PFN(gp=None), 20),
+    }
+    costs = {name: [] for name in models}
+    losses = {name: [] for name in models}
+    with jax.enable_x64(True):
+        for seed in range(args.tasks):
+            data, x, y = task(seed)
+            for name, (model, repeats) in models.items():
+                key = jax.random.key(seed)
+
+                def both(model=model, key=key, data=data, x=x):
+                    return predicted(model.fit(key, data), x)
+
+                at = jax.block_until_ready(both())
+                costs[name].append(timed(both, repeats))
+                losses[name].append(-np.mean(at.log_prob(y[:, None])))
+    print("| surrogate | loss | ms of a fit and 1,000 predictions | NUTS / this |")
+    print("|---|---|---|---|")
+    for name, seconds in costs.items():
+        ratio = np.median(costs["NUTS"]) / np.median(seconds)
+        told = f"{np.mean(losses[name]):.3f} | {1e3 * np.median(seconds):.1f}"
+        print(f"| {name} | {told} | {ratio:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
