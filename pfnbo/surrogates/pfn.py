@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.data import Data
+from pfnbo.errors import SettingError
 from pfnbo.kernel import blended
 from pfnbo.surrogates.gp import GP, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
@@ -34,6 +35,11 @@ class PFN:
     kept: int = 3
     gp: GP | None = GP()
 
+    def __post_init__(self):
+        """Refuse a mixture of nothing."""
+        if self.kept < 1:
+            raise SettingError(f"kept is {self.kept}: at least 1 particle is needed.")
+
     def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
         """Return the posterior of every output; nothing is random."""
         graph, params = _network(self.name)
@@ -44,7 +50,7 @@ class PFN:
         theta, weight = _infer(params, data, extra, graph, self.kept)
         members = condition(
             theta.reshape(-1, theta.shape[-1]),
-            repeat(data, self.kept),
+            repeat(data, theta.shape[1]),
             weight.reshape(-1),
             KERNEL,
         )
@@ -80,7 +86,7 @@ def _infer(params, data: Data, extra, graph, kept: int) -> tuple[jax.Array, jax.
         if extra is not None:
             theta = jnp.concatenate([theta, extra[0][None]])
             weight = jnp.append(weight, jnp.nan_to_num(extra[1], nan=-1e30))
-        weight, order = jax.lax.top_k(weight, kept)
+        weight, order = jax.lax.top_k(weight, min(kept, len(weight)))
         return theta[order], jax.nn.log_softmax(weight)
 
     return jax.vmap(one)(data.y, data.seen, extra)

@@ -4,6 +4,7 @@ import pytest
 
 from pfnbo import checkpoint, recipe
 from pfnbo.data import pad
+from pfnbo.errors import SettingError
 from pfnbo.optimize import optimize
 from pfnbo.pfn.kernel_head import Config
 from pfnbo.pfn.network import taken_apart
@@ -102,3 +103,18 @@ def test_shipped_networks_are_small():
     files = [checkpoint.find(name) for name in checkpoint.names()]
     sizes = [f.stat().st_size for folder in files for f in folder.iterdir()]
     assert sum(sizes) < 20e6
+
+
+def test_all_particles_are_kept_when_more_are_asked_for(folder):
+    x = np.random.default_rng(0).random((9, 2))
+    with jax.enable_x64(True):
+        data = pad(x, np.sin(5 * x[None, :, 0]), 32)
+        fitted = PFN(folder, kept=100).fit(jax.random.key(0), data)
+        alone = PFN(folder, kept=100, gp=None).fit(jax.random.key(0), data)
+    assert fitted.log_weight.shape == (1, 2 * SMALL.particles + 1)
+    assert alone.log_weight.shape == (1, 2 * SMALL.particles)
+
+
+def test_none_kept_is_refused():
+    with pytest.raises(SettingError, match="at least 1"):
+        PFN(kept=0)
