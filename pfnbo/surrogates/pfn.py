@@ -17,6 +17,9 @@ from pfnbo.surrogates.gp import GP, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 
 KERNEL = "blend"
+# Nats by which the fit of a Gaussian process must be better than a particle: a maximum
+# of the evidence flatters itself, above all where rows are few.
+HANDICAP = 8.0
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class PFN:
         name: of a checkpoint that comes with pfnbo, or the path of one.
         kept: number of particles kept of each output, the heaviest.
         gp: a Gaussian process whose fit is a particle, too, as heavy as its evidence
-            and its prior make it: where rows are many a search of its own may find
-            what the network does not. None leaves it out.
+            and its prior make it, less a handicap: where rows are many, a search of
+            its own may find what the network does not. None leaves it out.
     """
 
     name: str | Path = "engineering"
-    kept: int = 3
+    kept: int = 6
     gp: GP | None = GP()
 
     def __post_init__(self):
@@ -46,7 +49,7 @@ class PFN:
         extra = None
         if self.gp is not None:
             fitted = self.gp.fit(key, data)
-            extra = blended(fitted.theta, self.gp.kernel), fitted.evidence
+            extra = blended(fitted.theta, self.gp.kernel), fitted.evidence - HANDICAP
         theta, weight = _infer(params, data, extra, graph, self.kept)
         members = condition(
             theta.reshape(-1, theta.shape[-1]),
