@@ -90,12 +90,12 @@ def test_it_serves_every_acquisition(folder, acquisition):
 @pytest.mark.parametrize("name", checkpoint.names())
 def test_a_shipped_network_belongs_to_a_recipe_and_predicts(name):
     assert name in recipe.names()
-    x = np.random.default_rng(0).random((12, 3))
+    x = np.random.default_rng(0).random((28, 3))
     y = (x[:, 0] - 0.3) ** 2 + 0.2 * x[:, 1]
     y = (y - y.mean()) / y.std()
     with jax.enable_x64(True):
-        posterior = PFN(name).fit(jax.random.key(0), pad(x[:8], y[None, :8], 32))
-        error = np.asarray(posterior.means(x[8:]))[0] - y[8:]
+        posterior = PFN(name).fit(jax.random.key(0), pad(x[:20], y[None, :20], 32))
+        error = np.asarray(posterior.means(x[20:]))[0] - y[20:]
     assert np.abs(error).max() < 0.2 * np.ptp(y)
 
 
