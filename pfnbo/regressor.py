@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -142,7 +143,7 @@ def _observed(posterior: ParticlePosterior, x: jax.Array) -> Mixture:
 @jit
 def _moments(posterior: ParticlePosterior, x: jax.Array) -> jax.Array:
     at = _observed(posterior, x)
-    return jax.numpy.stack([at.mean, jax.numpy.sqrt(at.var)])
+    return jnp.stack([at.mean, jnp.sqrt(at.var)])
 
 
 @jit

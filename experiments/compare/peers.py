@@ -119,21 +119,16 @@ def random(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[R
     return trace.rows
 
 
-def pfnbo(problem: Any, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
-    """Run `pfnbo.optimize` as it comes."""
-    return _pfnbo(problem, x_init, n_trials, seed)
-
-
 def pfnbo_network(
     problem: Any, x_init: np.ndarray, n_trials: int, seed: int
 ) -> list[Row]:
     """Run `pfnbo.optimize` with the shipped network."""
     import pfnbo as package
 
-    return _pfnbo(problem, x_init, n_trials, seed, surrogate=package.PFN())
+    return pfnbo(problem, x_init, n_trials, seed, surrogate=package.PFN())
 
 
-def _pfnbo(
+def pfnbo(
     problem: Any, x_init: np.ndarray, n_trials: int, seed: int, **settings: Any
 ) -> list[Row]:
     """Run `pfnbo.optimize`; CPU time is the mean of the run, compilation included."""

@@ -38,24 +38,24 @@ def spectrum(
     theta: jax.Array,  # (outputs, parameters), which hold the weights of a "blend"
     features: int,
     d: int,
-) -> jax.Array:
-    """Return frequencies of each output, (outputs, features, d).
+) -> tuple[jax.Array, jax.Array]:
+    """Return frequencies (outputs, waves, d) and the share of the variance of each.
 
-    The spectral density of a sum of kernels is the mixture of theirs.
+    Every kernel of a blend has all its `features`, whatever its weight: beside a
+    smooth kernel, a rough one of weight 1e-7 may be all the doubt that is left between
+    the data, and drawn by its weight it would be missed.
     """
     shape = (len(theta), features, d)
     if kernel != "blend":
-        return frequencies(key, kernel, shape, theta.dtype)
-    pick, draw = jax.random.split(key)
-    logits = theta[:, None, -2 - BLENDED : -2]
-    chosen = jax.random.categorical(pick, logits, shape=shape[:2])
-    keys = jax.random.split(draw, BLENDED)
+        even = jnp.full(shape[:2], 1 / features, theta.dtype)
+        return frequencies(key, kernel, shape, theta.dtype), even
+    keys = jax.random.split(key, BLENDED)
     each = [
         frequencies(k, name, shape, theta.dtype)
         for k, name in zip(keys, KERNELS, strict=True)
     ]
-    hot = jax.nn.one_hot(chosen, BLENDED, dtype=theta.dtype)
-    return jnp.einsum("kofd,ofk->ofd", jnp.stack(each), hot)
+    weights = jax.nn.softmax(theta[:, -2 - BLENDED : -2])
+    return jnp.concatenate(each, 1), jnp.repeat(weights / features, features, 1)
 
 
 @jax.tree_util.register_dataclass
@@ -63,9 +63,9 @@ def spectrum(
 class Fourier:
     """One prior draw of each output as a sum of waves and a constant."""
 
-    frequency: jax.Array  # (outputs, features, d)
-    cosine: jax.Array  # (outputs, features)
-    sine: jax.Array  # (outputs, features)
+    frequency: jax.Array  # (outputs, waves, d)
+    cosine: jax.Array  # (outputs, waves)
+    sine: jax.Array  # (outputs, waves)
     level: jax.Array  # (outputs,)
 
     def __call__(
@@ -93,11 +93,11 @@ def fourier(
     """
     outputs, dtype = len(theta), theta.dtype
     waving, weights, constant = jax.random.split(key, 3)
-    waves = spectrum(waving, kernel, theta, features, d)
+    waves, shares = spectrum(waving, kernel, theta, features, d)
     waves = waves * jnp.exp(-theta[:, None, :d])
-    size = jnp.exp(0.5 * theta[:, -2]) / features**0.5
-    normal = jax.random.normal(weights, (2, outputs, features), dtype)
-    weight = size[None, :, None] * normal
+    size = jnp.sqrt(jnp.exp(theta[:, None, -2]) * shares)
+    normal = jax.random.normal(weights, (2, *size.shape), dtype)
+    weight = size[None] * normal
     level = MEAN_VARIANCE**0.5 * jax.random.normal(constant, (outputs,), dtype)
     return Fourier(waves, weight[0], weight[1], level)
 

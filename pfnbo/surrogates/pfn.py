@@ -13,7 +13,7 @@ from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
 from pfnbo.kernel import blended
-from pfnbo.surrogates.gp import GP, condition
+from pfnbo.surrogates.gp import GP, GPPosterior, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 
 KERNEL = "blend"
@@ -46,11 +46,8 @@ class PFN:
     def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
         """Return the posterior of every output; nothing is random."""
         graph, params = _network(self.name)
-        extra = None
-        if self.gp is not None:
-            fitted = self.gp.fit(key, data)
-            extra = blended(fitted.theta, self.gp.kernel), fitted.evidence - HANDICAP
-        theta, weight = _infer(params, data, extra, graph, self.kept)
+        fitted = None if self.gp is None else self.gp.fit(key, data)
+        theta, weight = _infer(params, data, fitted, graph, self.kept)
         members = condition(
             theta.reshape(-1, theta.shape[-1]),
             repeat(data, theta.shape[1]),
@@ -72,24 +69,27 @@ def _network(name: str | Path) -> tuple[Any, dict[str, Any]]:
 
 
 @functools.partial(jit, static_argnames=("graph", "kept"))
-def _infer(params, data: Data, extra, graph, kept: int) -> tuple[jax.Array, jax.Array]:
-    """Return the heaviest particles of each output, and their log weights.
-
-    `extra` is one more particle of each output and its log weight, or None.
-    """
+def _infer(
+    params, data: Data, fitted: GPPosterior | None, graph, kept: int
+) -> tuple[jax.Array, jax.Array]:
+    """Return the heaviest particles of each output, and their log weights."""
     from pfnbo.pfn.network import put_together
     from pfnbo.pfn.polish import weighed
 
     network = put_together(graph, params)
     columns = jnp.ones(data.x.shape[1], bool)
 
-    def one(y, seen, extra):
+    rival = None  # one more particle of each output, and its log weight
+    if fitted is not None:
+        rival = blended(fitted.theta, fitted.kernel), fitted.evidence - HANDICAP
+
+    def one(y, seen, rival):
         proposed = network.infer(data.x, y, seen, columns)
         theta, weight = weighed(proposed, data.x, y, seen)
-        if extra is not None:
-            theta = jnp.concatenate([theta, extra[0][None]])
-            weight = jnp.append(weight, jnp.nan_to_num(extra[1], nan=-1e30))
+        if rival is not None:
+            theta = jnp.concatenate([theta, rival[0][None]])
+            weight = jnp.append(weight, jnp.nan_to_num(rival[1], nan=-1e30))
         weight, order = jax.lax.top_k(weight, min(kept, len(weight)))
         return theta[order], jax.nn.log_softmax(weight)
 
-    return jax.vmap(one)(data.y, data.seen, extra)
+    return jax.vmap(one)(data.y, data.seen, rival)
