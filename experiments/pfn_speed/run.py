@@ -6,7 +6,7 @@
 the median of repeated, compiled calls. The reference is a fully Bayesian Gaussian
 process: NUTS (Hoffman and Gelman 2014) draws its hyper-parameters from the prior and
 likelihood that `GP` maximises. "loss" is the negative log density of new observations,
-mean over the tasks. Takes about ten minutes.
+mean over the tasks. Takes about two minutes.
 """
 
 import argparse

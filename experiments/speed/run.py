@@ -4,8 +4,8 @@
 
     python experiments/speed/run.py
 
-Takes about six minutes with an empty compilation cache. `--quick` takes one repeat of
-each and fewer evaluations, to see that it works.
+Takes about eight minutes with an empty compilation cache. `--quick` takes one repeat of
+each and fewer evaluations, to see that it works; `--parts start` prints a part alone.
 """
 
 import argparse
