@@ -136,12 +136,12 @@ def _eval(args: argparse.Namespace) -> int:
     from pfnbo.evaluate import scores, table
 
     checkpoint.load(args.name)  # its errors come before a minute of compilation
-    prior = recipe.load_recipe(args.recipe or args.name).prior
+    trained = recipe.load_recipe(args.recipe or args.name)
     if args.tasks < 1:
         raise SettingError(f"--tasks is {args.tasks}: at least 1 is needed.")
     enable_compilation_cache()
     models = {"network": PFN(args.name), "GP": GP()}
-    found = scores(prior, models, args.tasks, args.seed)
+    found = scores(trained, models, args.tasks, args.seed)
     print("\n".join(_aligned(table(found, list(models)))))
     return 0
 

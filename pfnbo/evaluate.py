@@ -10,7 +10,8 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.pfn.loss import excess, standardized
-from pfnbo.tasks.task import Prior, Sizes, Task, draw
+from pfnbo.recipe import Recipe
+from pfnbo.tasks.task import Sizes, Task, draw
 
 ROWS = (8, 32, 64)  # capacities; more than half of the rows are seen
 COLUMNS = (2, 5)  # every other number would be another compilation
@@ -27,29 +28,34 @@ class Scores(NamedTuple):
     loss: np.ndarray  # (tasks, models)
 
 
-def scores(prior: Prior, models: Mapping[str, Any], count: int, seed: int) -> Scores:
+def scores(recipe: Recipe, models: Mapping[str, Any], count: int, seed: int) -> Scores:
     """Return the losses of every model on the same tasks, `count` of each capacity.
 
-    A loss is in nats and in units of the deviation of the rows seen: the cross-entropy
-    over that of the exact predictive with known hyper-parameters where the prior knows
-    it, elsewhere the negative log density of what was observed.
+    A loss is in nats, of outputs in the units of the training: the cross-entropy over
+    that of the exact predictive with known hyper-parameters where the prior knows it,
+    elsewhere the negative log density of what was observed.
     """
     parts = []
     with jax.enable_x64(True):
         for rows in ROWS:
-            batch = tasks(prior, rows, count, seed)
-            names = np.array([prior.families[i] for i in np.asarray(batch.family)])
+            batch = tasks(recipe, rows, count, seed)
+            families = recipe.prior.families
+            names = np.array([families[i] for i in np.asarray(batch.family)])
             each = [losses(model, batch) for model in models.values()]
             parts.append(Scores(names, np.full(len(names), rows), np.stack(each, 1)))
     return Scores(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def tasks(prior: Prior, capacity: int, count: int, seed: int) -> Task:
-    """Return up to `count` standardised tasks of as many columns as `COLUMNS` says."""
+def tasks(recipe: Recipe, capacity: int, count: int, seed: int) -> Task:
+    """Return up to `count` tasks of as many columns as `COLUMNS` says."""
     sizes = Sizes(capacity, QUERIES, max(COLUMNS))
     key = jax.random.fold_in(jax.random.key(seed), capacity)
-    drawn = jit(lambda key: draw(key, prior, sizes, TRIES * count, 2 * count))(key)
-    made = jax.tree.map(np.asarray, jax.vmap(standardized)(drawn))
+    drawn = jit(lambda key: draw(key, recipe.prior, sizes, TRIES * count, 2 * count))(
+        key
+    )
+    if recipe.standardize:
+        drawn = jax.vmap(standardized)(drawn)
+    made = jax.tree.map(np.asarray, drawn)
     there = np.isin(made.columns.sum(1), COLUMNS)
     full = made.seen.sum(1) > capacity // 2
     kept = np.flatnonzero(there & full)[:count]

@@ -23,7 +23,9 @@ from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
 from pfnbo.exadam import exadam
+from pfnbo.pfn import anchored
 from pfnbo.pfn.loss import loss, standardized
+from pfnbo.pfn.models import Config, configured, described, frozen
 from pfnbo.pfn.network import put_together, taken_apart
 from pfnbo.recipe import Recipe
 from pfnbo.schedule import Schedule, Stage
@@ -43,7 +45,7 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 class State(NamedTuple):
     """Everything that a step changes."""
 
-    params: Any
+    params: dict[str, Any]
     optimizer: Any
     average: Any  # exponential moving average of the parameters
 
@@ -63,6 +65,8 @@ class Program:
     prior: Any
     graph: Any
     schedule: Schedule
+    standardize: bool
+    frozen: tuple[str, ...]  # branches of the parameters that no step changes
     mesh: Mesh
 
     @functools.cached_property
@@ -93,7 +97,9 @@ class Program:
             gradient, state.optimizer, state.params
         )
         updates = jax.tree.map(lambda u: u * rate.astype(u.dtype), updates)
-        params = optax.apply_updates(state.params, updates)
+        kept = {name: state.params[name] for name in self.frozen}
+        params: Any = optax.apply_updates(state.params, updates)
+        params = params | kept
         keep = self.schedule.average
         average = jax.tree.map(
             lambda a, p: keep * a + (1 - keep) * p, state.average, params
@@ -116,9 +122,13 @@ class Program:
 
     def _of_group(self, stage: Stage, params, key) -> tuple[Any, Report]:
         tasks = draw_group(key, self.prior, stage.sizes, stage.group)
+        if self.standardize:
+            tasks = jax.vmap(standardized)(tasks)
 
         def mean_loss(params):
-            return jnp.mean(losses(self.graph, params, tasks)).astype(jnp.float32)
+            network = put_together(self.graph, params)
+            each = jax.vmap(lambda task: loss(network, task))(tasks)
+            return jnp.mean(each).astype(jnp.float32)
 
         value, gradient = jax.value_and_grad(mean_loss)(params)
         finite = jnp.isfinite(optax.tree.norm(gradient)) & jnp.isfinite(value)
@@ -129,12 +139,6 @@ class Program:
 @functools.partial(jit, static_argnames=("program", "stage"))
 def _step(state: State, key: jax.Array, rate, program: Program, stage: Stage):
     return program.step(stage, state, key, rate)
-
-
-def losses(graph: Any, params: Any, tasks: Any) -> jax.Array:
-    """Return the loss of each task of a batch under a network, (tasks,)."""
-    network = put_together(graph, params)
-    return jax.vmap(lambda task: loss(network, standardized(task)))(tasks)
 
 
 @dataclass
@@ -161,9 +165,17 @@ class Training:
         graph, params = taken_apart(network)
         self.earlier = 0  # tasks seen before this training
         if self.start is not None:
-            params, self.earlier = _started(self.start, params)
+            params, self.earlier = _started(self.start, self.recipe.model, params)
         mesh = Mesh(np.array(self.devices or jax.devices()), (AXIS,))
-        self.program = Program(self.recipe.prior, graph, self.recipe.schedule, mesh)
+        recipe = self.recipe
+        self.program = Program(
+            recipe.prior,
+            graph,
+            recipe.schedule,
+            recipe.standardize,
+            frozen(recipe.model),
+            mesh,
+        )
         self.state = self._placed(self.program.first(params))
         self.done = 0
         self.total = self.recipe.schedule.steps
@@ -222,7 +234,7 @@ class Training:
     def export(self, folder: Path, recipe: str, scores: dict | None = None) -> None:
         """Write the averaged parameters as a checkpoint."""
         config = {
-            "model": asdict(self.recipe.model),
+            "model": described(self.recipe.model),
             "sizes": asdict(self.recipe.sizes),
             "tasks_seen": self.tasks,
         }
@@ -266,14 +278,19 @@ class Training:
         self.earlier = int(progress["earlier"])
 
 
-def _started(name: str | Path, params: Any) -> tuple[Any, int]:
-    """Return the parameters of a checkpoint, and the number of tasks it has seen."""
+def _started(name: str | Path, model: Config, params: Any) -> tuple[Any, int]:
+    """Return the parameters of a checkpoint, and the number of tasks it has seen.
+
+    A network of which the checkpoint is a part keeps the rest of its own.
+    """
     loaded = checkpoint.load(name)
-    shapes = jax.tree.map(jnp.shape, params)
-    if jax.tree.map(jnp.shape, loaded.params) != shapes:
+    found = configured(loaded.config["model"])
+    if isinstance(model, anchored.Config) and found == model.kernel:
+        return {**params, "kernel": loaded.params}, loaded.config["tasks_seen"]
+    if found != model:
         raise PretrainError(
             f"{name} holds another network than the recipe: give the recipe "
-            f"model=Config(**{loaded.config['model']})"
+            f"model={found}"
         )
     return loaded.params, loaded.config["tasks_seen"]
 

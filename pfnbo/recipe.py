@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnbo.errors import RecipeError
-from pfnbo.pfn.kernel_head import Config
+from pfnbo.pfn import kernel_head
+from pfnbo.pfn.models import Config
 from pfnbo.schedule import Schedule
 from pfnbo.shipped import folder
 from pfnbo.tasks.task import Prior, Sizes
@@ -14,12 +15,23 @@ from pfnbo.tasks.task import Prior, Sizes
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to pretrain on, with what, and for how long."""
+    """What to pretrain on, with what, and for how long.
+
+    Args:
+        prior: of the tasks.
+        sizes: of the largest table that the network is made for.
+        model: configuration of the network.
+        schedule: table sizes, optimiser and number of steps.
+        standardize: whether the network sees the outputs of a task in units of the
+            rows seen, as every surrogate does; a prior whose scale is known, and
+            should be used, sets it to False.
+    """
 
     prior: Prior
     sizes: Sizes
-    model: Config = Config()
+    model: Config = kernel_head.Config()
     schedule: Schedule = Schedule()
+    standardize: bool = True
 
 
 def names() -> list[str]:

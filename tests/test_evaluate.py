@@ -6,13 +6,13 @@ from pfnbo.evaluate import COLUMNS, Scores, losses, scores, table, tasks
 from pfnbo.recipe import load_recipe
 from pfnbo.surrogates.gp import GP
 
-PRIOR = load_recipe("gp_fixed").prior
+RECIPE = load_recipe("gp_fixed")
 
 
 @pytest.fixture(scope="module")
 def batch():
     with jax.enable_x64(True):
-        return tasks(PRIOR, 32, 6, seed=0)
+        return tasks(RECIPE, 32, 6, seed=0)
 
 
 def test_tasks_have_the_right_size(batch):
@@ -45,6 +45,6 @@ def test_the_table_has_a_mean_for_each_family_and_size(monkeypatch):
 
 def test_scores_stack_the_sizes(monkeypatch):
     monkeypatch.setattr("pfnbo.evaluate.ROWS", (8, 16))
-    found = scores(PRIOR, {"a": GP(), "b": GP()}, 2, seed=0)
+    found = scores(RECIPE, {"a": GP(), "b": GP()}, 2, seed=0)
     assert set(found.rows) == {8, 16}
     np.testing.assert_array_equal(found.loss[:, 0], found.loss[:, 1])

@@ -12,7 +12,9 @@ import pytest
 
 from pfnbo import checkpoint
 from pfnbo.errors import PretrainError
+from pfnbo.pfn import anchored, row_token
 from pfnbo.pfn.kernel_head import Config
+from pfnbo.pfn.models import configured
 from pfnbo.pretrain import Training, check_groups, pretrain
 from pfnbo.recipe import Recipe
 from pfnbo.schedule import Schedule, Stage
@@ -63,7 +65,7 @@ def test_an_exported_network_is_the_average(trained, tmp_path):
     training.export(tmp_path / "net", "recipe = ...")
     loaded = checkpoint.load(tmp_path / "net")
     assert loaded.config["tasks_seen"] == training.tasks == 120 * 16
-    assert Config(**loaded.config["model"]) == RECIPE.model
+    assert configured(loaded.config["model"]) == RECIPE.model
     jax.tree.map(np.testing.assert_array_equal, loaded.params, training.state.average)
 
 
@@ -169,3 +171,21 @@ def test_a_checkpoint_of_another_network_is_no_start(trained, tmp_path):
     other = replace(RECIPE, model=replace(RECIPE.model, width=32))
     with pytest.raises(PretrainError, match="model=Config"):
         Training(other, tmp_path / "run", start=tmp_path / "net")
+
+
+def test_a_network_starts_from_the_checkpoint_of_a_part_and_leaves_it(
+    trained, tmp_path
+):
+    training, _ = trained
+    training.export(tmp_path / "net", "")
+    row = row_token.Config(width=16, layers=1, heads=2, cell_width=8, components=1)
+    model = anchored.Config(RECIPE.model, row)
+    with jax.enable_x64(True):
+        whole = Training(replace(RECIPE, model=model), tmp_path, start=tmp_path / "net")
+        before = jax.tree.map(np.asarray, whole.state.params)
+        whole.one()
+        after = jax.tree.map(np.asarray, whole.state.params)
+    jax.tree.map(np.testing.assert_array_equal, after["kernel"], training.state.average)
+    moved = jax.tree.map(lambda a, b: np.any(a != b), before["row"], after["row"])
+    assert any(jax.tree.leaves(moved))
+    assert whole.tasks == training.tasks + 16

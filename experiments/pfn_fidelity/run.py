@@ -30,7 +30,7 @@ def main() -> None:
         "GP": GP(),
         "plain GP": GP(warp=False),
     }
-    found = scores(load_recipe(args.recipe).prior, models, args.tasks, seed=10_000)
+    found = scores(load_recipe(args.recipe), models, args.tasks, seed=10_000)
     lines = table(found, list(models))
     lines.insert(1, ["---"] * len(lines[0]))
     for line in lines:

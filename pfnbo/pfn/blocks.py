@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-FREQUENCIES = 4  # of the Fourier features of a cell
-
 
 def linear(rngs: nnx.Rngs, inputs: int, outputs: int, *, zero: bool = False):
     """Return a float32 layer; a zero one starts as if it were not there."""

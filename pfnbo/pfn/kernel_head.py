@@ -28,7 +28,8 @@ from pfnbo.kernel import (
     noise_variance,
     warp,
 )
-from pfnbo.pfn.blocks import FREQUENCIES, GridBlock, linear
+from pfnbo.pfn.blocks import GridBlock, linear
+from pfnbo.pfn.cells import CellEncoder
 from pfnbo.predictive import Mixture, Normal
 
 KERNEL = "blend"
@@ -56,44 +57,6 @@ class Particles(NamedTuple):
 
     theta: jax.Array  # (particles, 3 d + TAIL)
     log_weight: jax.Array  # (particles,) of the network, before the evidence
-
-
-class CellEncoder(nnx.Module):
-    """Summarises the cells of a table: one token a column, and one for the table."""
-
-    def __init__(self, rngs: nnx.Rngs, config: Config):
-        c = config.cell_width
-        self.enter = linear(rngs, 3 + 2 * FREQUENCIES, c)
-        self.blocks = nnx.List(
-            [GridBlock(rngs, c, 2) for _ in range(config.cell_blocks)]
-        )
-        self.norm = nnx.RMSNorm(c, rngs=rngs)
-        self.leave = linear(rngs, 2 * c, config.width)
-
-    def __call__(self, x, y, seen, columns) -> jax.Array:  # (d + 1, width)
-        h = self.enter(_cells(x, y))  # (n, d, c)
-        for block in self.blocks:
-            h = block(h, seen, columns)
-        h = self.norm(h)
-        rows = seen[:, None, None]
-        mean = jnp.sum(h * rows, 0) / jnp.maximum(jnp.sum(rows), 1)
-        peak = jnp.max(jnp.where(rows, h, -10), 0)
-        tokens = self.leave(jnp.concatenate([mean, peak], -1))  # (d, width)
-        there = columns[:, None]
-        table = jnp.sum(tokens * there, 0) / jnp.maximum(jnp.sum(there), 1)
-        return jnp.concatenate([tokens, table[None]])
-
-
-def _cells(x, y) -> jax.Array:
-    """Return the features of each cell, (n, d, features)."""
-    u = 2 * x - 1
-    turns = np.pi * 2.0 ** np.arange(-1, FREQUENCIES - 1, dtype=np.float32)
-    angles = u[..., None] * turns[None, None]
-    y = jnp.broadcast_to(y[:, None, None], (*u.shape, 1))
-    calm = jnp.tanh(y)  # an outlier must not drown the rest
-    return jnp.concatenate(
-        [u[..., None], jnp.sin(angles), jnp.cos(angles), y, calm], -1
-    )
 
 
 # Where the state of a particle is 0, and how much of theta one unit of it is.
@@ -178,7 +141,9 @@ class KernelHead(nnx.Module):
     def __init__(self, config: Config, rngs: nnx.Rngs):
         e, k = config.width, config.particles
         self.config = config
-        self.encoder = CellEncoder(rngs, config)
+        self.encoder = CellEncoder(
+            rngs, config.cell_width, config.cell_blocks, config.width
+        )
         normal = nnx.initializers.normal(1.0)
         # The width is named: within a float64 scope it would be the default.
         self.identity = nnx.Param(normal(rngs.params(), (k, 1, e), jnp.float32))

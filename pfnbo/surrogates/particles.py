@@ -43,6 +43,15 @@ class ParticlePosterior:
         """Return the weighted mean over the members of each output."""
         return jnp.einsum("ok,ok...->o...", jnp.exp(self.log_weight), self._apart(a))
 
+    def leave_one_out(self) -> Mixture:
+        """Return predictions of each observation from the others, (outputs, n).
+
+        The weights of the members are those after all observations.
+        """
+        each = jax.tree.map(self._apart, self.members.leave_one_out())
+        each = jax.tree.map(lambda a: a.swapaxes(1, 2), each)
+        return Mixture(self.log_weight[:, None], each)
+
     def means(
         self,
         x: jax.Array,  # (q, d)

@@ -15,8 +15,10 @@ from pfnbo.errors import SettingError
 from pfnbo.kernel import blended
 from pfnbo.surrogates.gp import GP, GPPosterior, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
+from pfnbo.surrogates.rows import RowPosterior
 
 KERNEL = "blend"
+Network = tuple[Any, dict[str, Any]]  # structure and parameters
 # Nats by which the fit of a Gaussian process must be better than a particle: a maximum
 # of the evidence flatters itself, above all where rows are few.
 HANDICAP = 8.0
@@ -43,9 +45,15 @@ class PFN:
         if self.kept < 1:
             raise SettingError(f"kept is {self.kept}: at least 1 particle is needed.")
 
-    def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
+    def fit(self, key: jax.Array, data: Data) -> ParticlePosterior | RowPosterior:
         """Return the posterior of every output; nothing is random."""
-        graph, params = _network(self.name)
+        kernel, rows = _networks(self.name)
+        anchor = self._mixed(*kernel, key, data) if kernel else None
+        if rows:
+            return _encode(*rows, data, anchor)
+        return anchor  # type: ignore[return-value]  # there is one or the other
+
+    def _mixed(self, graph, params, key, data: Data) -> ParticlePosterior:
         fitted = None if self.gp is None else self.gp.fit(key, data)
         theta, weight = _infer(params, data, fitted, graph, self.kept)
         members = condition(
@@ -58,14 +66,26 @@ class PFN:
 
 
 @functools.lru_cache(maxsize=4)
-def _network(name: str | Path) -> tuple[Any, dict[str, Any]]:
-    """Return the structure and the parameters of a checkpoint."""
+def _networks(name: str | Path) -> tuple[Network | None, Network | None]:
+    """Return the kernel head and the network of rows that a checkpoint holds."""
     # Flax is slow to import, and who uses no network needs none of it.
-    from pfnbo.pfn.kernel_head import Config
+    from pfnbo.pfn import anchored, row_token
+    from pfnbo.pfn.models import configured
     from pfnbo.pfn.network import structure
 
     loaded = checkpoint.load(name)
-    return structure(Config(**loaded.config["model"])), loaded.params
+    config = configured(loaded.config["model"])
+    whole = structure(config), loaded.params
+    if isinstance(config, row_token.Config):
+        return None, whole
+    if isinstance(config, anchored.Config):
+        return (structure(config.kernel), loaded.params["kernel"]), whole
+    return whole, None
+
+
+@functools.partial(jit, static_argnames="graph")
+def _encode(graph, params, data: Data, anchor: ParticlePosterior | None):
+    return RowPosterior.of(graph, params, data, anchor)
 
 
 @functools.partial(jit, static_argnames=("graph", "kept"))

@@ -7,6 +7,7 @@ from pfnbo.data import pad
 from pfnbo.errors import SettingError
 from pfnbo.optimize import optimize
 from pfnbo.pfn.kernel_head import Config
+from pfnbo.pfn.models import described
 from pfnbo.pfn.network import taken_apart
 from pfnbo.surrogates.pfn import PFN
 
@@ -18,7 +19,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("nets") / "untrained"
     params = taken_apart(SMALL.build(jax.random.key(0)))[1]
     config = {
-        "model": vars(SMALL),
+        "model": described(SMALL),
         "sizes": {"capacity": 64, "queries": 32, "columns": 8},
         "tasks_seen": 0,
     }

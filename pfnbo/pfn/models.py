@@ -1,0 +1,34 @@
+"""The architectures of networks, by the name under which a checkpoint keeps them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pfnbo.pfn import anchored, kernel_head, row_token
+
+Config = kernel_head.Config | row_token.Config | anchored.Config
+KINDS: dict[str, type[Config]] = {
+    "kernel_head": kernel_head.Config,
+    "row_token": row_token.Config,
+    "anchored": anchored.Config,
+}
+
+
+def frozen(config: Config) -> tuple[str, ...]:
+    """Return the names of the parts of a network that training leaves alone."""
+    return ("kernel",) if isinstance(config, anchored.Config) else ()
+
+
+def described(config: Config) -> dict[str, Any]:
+    """Return a configuration as plain JSON values."""
+    kind = next(name for name, kind in KINDS.items() if kind is type(config))
+    return {"kind": kind, **asdict(config)}
+
+
+def configured(facts: Mapping[str, Any]) -> Config:
+    """Return the configuration that `described` gave."""
+    sizes = {name: value for name, value in facts.items() if name != "kind"}
+    parts = {"kernel": kernel_head.Config, "row": row_token.Config}
+    for name in parts.keys() & sizes.keys():
+        sizes[name] = parts[name](**sizes[name])
+    return KINDS[facts["kind"]](**sizes)
