@@ -24,6 +24,7 @@ from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
 from pfnbo.exadam import exadam
 from pfnbo.pfn import anchored
+from pfnbo.pfn.blocks import lowered
 from pfnbo.pfn.loss import loss, standardized
 from pfnbo.pfn.models import Config, configured, described, frozen
 from pfnbo.pfn.network import put_together, taken_apart
@@ -127,6 +128,8 @@ class Program:
 
         def mean_loss(params):
             network = put_together(self.graph, params)
+            if self.schedule.compute == "bfloat16":
+                network = lowered(network)
             each = jax.vmap(lambda task: loss(network, task))(tasks)
             return jnp.mean(each).astype(jnp.float32)
 
@@ -364,18 +367,22 @@ class Log:
 
     def write(self, training: Training) -> dict[str, Any]:
         """Append a row and return it."""
-        losses = np.concatenate([r.loss for _, r in self.reports])
-        finite = np.concatenate([r.finite for _, r in self.reports])
+        losses, family, finite = (
+            np.concatenate([getattr(r, name) for _, r in self.reports])
+            for name in ("loss", "family", "finite")
+        )
         tasks = sum(group * len(r.loss) for group, r in self.reports)
         now = time.perf_counter()
         row = {
             "step": training.done,
             "of": training.total,
             "seconds": round(training.seconds, 1),
-            "loss": round(float(np.mean(losses[finite])), 4) if finite.any() else None,
+            "loss": _mean(losses[finite]),
             "left_out": int(np.sum(~finite)),
             "tasks_per_second": round(tasks / (now - self.start), 1),
         }
+        for index, name in enumerate(training.recipe.prior.families):
+            row[f"loss_{name}"] = _mean(losses[finite & (family == index)])
         new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="") as file:
@@ -385,6 +392,10 @@ class Log:
             writer.writerow(row)
         self.reports, self.start = [], now
         return row
+
+
+def _mean(losses: np.ndarray) -> float | None:
+    return round(float(np.mean(losses)), 4) if losses.size else None
 
 
 def check_groups(schedule: Schedule, devices: int) -> None:

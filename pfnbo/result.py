@@ -25,7 +25,7 @@ class Result(OptimizeResult):
     `func_vals (n,)`, `constr (n, c)`, `feasible (n,)`, `maxcv` (largest violation at
     `x`), `n_failed`, `errors`, `stop_reason`, `time_suggest` (seconds of each
     suggestion by the model, so not of the design), `names`, `constraint_names`,
-    `maximize`.
+    `maximize`, `surrogate` (what predicted at the end, in words).
     """
 
     @classmethod
@@ -69,6 +69,7 @@ class Result(OptimizeResult):
             names=study.space.names,
             constraint_names=study.constraint_names,
             maximize=study.maximize,
+            surrogate=study.strategy.told(len(points), study.space.columns),
         )
 
     def incumbents(self) -> np.ndarray:

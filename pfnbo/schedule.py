@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from pfnbo.errors import PretrainError
 from pfnbo.tasks.task import Sizes
 
 
@@ -33,6 +34,13 @@ STAGES = (
 )
 
 
+CHOICES = {
+    "optimizer": ("adamw", "muon", "exadam"),
+    "decay": ("cosine", "wsd"),
+    "compute": ("float32", "bfloat16"),
+}
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The whole training.
@@ -48,6 +56,10 @@ class Schedule:
         clip: largest global norm of the gradient.
         average: decay of the exponential moving average of the parameters.
         double: whether tables are drawn and their algebra runs in float64.
+        compute: "float32", or "bfloat16" for the matrix products of the network.
+
+    Raises:
+        PretrainError: when a name is none of these.
     """
 
     stages: tuple[Stage, ...] = STAGES
@@ -60,6 +72,15 @@ class Schedule:
     clip: float = 1.0
     average: float = 0.998
     double: bool = True
+    compute: str = "float32"
+
+    def __post_init__(self):
+        """Refuse names that mean nothing before anything is compiled."""
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise PretrainError(
+                    f"{name} is {getattr(self, name)!r}: wanted one of {choices}."
+                )
 
     def rate(self, progress: float) -> float:
         """Return the learning rate at a fraction of the training."""

@@ -123,6 +123,11 @@ class Strategy:
             row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
+    def told(self, rows: int, columns: int) -> str:
+        """Return what predicts from so many rows and columns, in words."""
+        told = getattr(self.surrogate, "told", None)
+        return told(rows, columns) if told else type(self.surrogate).__name__
+
     def _named(self, noise: np.ndarray) -> str:
         if self.acquisition != "auto":
             return self.acquisition

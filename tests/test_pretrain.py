@@ -189,3 +189,27 @@ def test_a_network_starts_from_the_checkpoint_of_a_part_and_leaves_it(
     moved = jax.tree.map(lambda a, b: np.any(a != b), before["row"], after["row"])
     assert any(jax.tree.leaves(moved))
     assert whole.tasks == training.tasks + 16
+
+
+MODELS = [RECIPE.model, row_token.Config(width=16, layers=1, heads=2, cell_width=8)]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["kernel_head", "row_token"])
+def test_products_in_bfloat16_give_nearly_the_same_first_losses(model, tmp_path):
+    losses = {}
+    with jax.enable_x64(True):
+        for compute in ("float32", "bfloat16"):
+            schedule = replace(RECIPE.schedule, compute=compute)
+            recipe = replace(RECIPE, model=model, schedule=schedule)
+            training = Training(recipe, tmp_path)
+            losses[compute] = np.concatenate([training.one()[1].loss for _ in range(3)])
+            kinds = {a.dtype for a in jax.tree.leaves(training.state.params)}
+            assert kinds == {np.dtype("float32")}
+    gap = np.abs(losses["bfloat16"] - losses["float32"])
+    assert 0 < gap.max() < 0.1
+
+
+@pytest.mark.parametrize("name", ["optimizer", "decay", "compute"])
+def test_a_schedule_of_unknown_words_is_refused(name):
+    with pytest.raises(PretrainError, match=f"{name} is 'fast': wanted one of"):
+        Schedule(**{name: "fast"})

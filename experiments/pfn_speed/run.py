@@ -10,67 +10,24 @@ mean over the tasks. Takes about two minutes.
 """
 
 import argparse
-import functools
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import blackjax
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.data import Data, pad
-from pfnbo.kernel import limits, log_marginal_likelihood, log_prior, start
-from pfnbo.surrogates.gp import GP, condition
-from pfnbo.surrogates.particles import ParticlePosterior, repeat
+from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
 
+sys.path.append(str(Path(__file__).parents[1]))
+from nuts import Nuts  # noqa: E402
+
 ROWS, COLUMNS, QUERIES = 50, 6, 1000
-KERNEL = "matern52"
 LENGTH, NOISE = 0.8, 1e-3  # of the process that the tasks are drawn from
-
-
-class Nuts:
-    """A Gaussian process whose hyper-parameters are drawn by NUTS."""
-
-    def __init__(self, warmup: int, draws: int, kept: int = 32):
-        """Keep the lengths of the chain; `kept` draws make the mixture."""
-        self.warmup, self.draws, self.kept = warmup, draws, kept
-
-    def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
-        """Return the posterior of the only output."""
-        theta = _chain(key, data, self.warmup, self.draws)
-        theta = theta[:: self.draws // self.kept][: self.kept]
-        flat = jnp.zeros(len(theta))
-        members = condition(theta, repeat(data, len(theta)), flat, KERNEL)
-        return ParticlePosterior(members, jax.nn.log_softmax(flat)[None])
-
-
-@functools.partial(jax.jit, static_argnames=("warmup", "draws"))
-def _chain(key, data: Data, warmup: int, draws: int) -> jax.Array:
-    low, high = limits(COLUMNS, True)
-
-    def log_density(free):
-        # The box of theta by a logistic map, whose slope belongs to the density.
-        theta = low + (high - low) * jax.nn.sigmoid(free)
-        slope = jnp.sum(jax.nn.log_sigmoid(free) + jax.nn.log_sigmoid(-free))
-        args = data.x, data.y[0], data.seen[0], KERNEL
-        return log_marginal_likelihood(theta, *args) + log_prior(theta) + slope
-
-    share = (start(COLUMNS, 0.3, 1e-4) - low) / (high - low)
-    first = jnp.asarray(np.log(share / (1 - share)))
-    adapt, run = jax.random.split(key)
-    adaptation = blackjax.window_adaptation(blackjax.nuts, log_density)
-    (state, parameters), _ = adaptation.run(adapt, first, num_steps=warmup)
-    kernel = blackjax.nuts(log_density, **parameters).step
-
-    def one(state, key):
-        state, _ = kernel(key, state)
-        return state, state.position
-
-    _, free = jax.lax.scan(one, state, jax.random.split(run, draws))
-    return low + (high - low) * jax.nn.sigmoid(free)
 
 
 def task(seed: int) -> tuple[Data, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ head and learns what no Gaussian process can say: jumps, plateaus, skew. The ker
 stays as it is: what was learned of hyper-parameters is not to be unlearned.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +29,8 @@ RARE = -5.0  # log odds of the normals mixed in, before training
 class Config:
     """Sizes of the two networks; `row.components` normals are mixed in."""
 
-    kernel: kernel_head.Config = field(default_factory=kernel_head.Config)
-    row: row_token.Config = field(default_factory=row_token.Config)
+    kernel: kernel_head.Config = kernel_head.Config()
+    row: row_token.Config = row_token.Config(width=48, layers=4)
 
     def build(self, key: jax.Array) -> "Anchored":
         """Return an untrained network."""
@@ -46,7 +46,7 @@ class Anchored(nnx.Module):
         self.row = RowToken(config.row, rngs)
         self.fit = linear(rngs, 3, config.row.width)
         self.anchor = linear(rngs, 3, config.row.width)
-        self.move = linear(rngs, config.row.width, 3, zero=True)
+        self.move = linear(rngs, config.row.width, 3, zero=True, precise=True)
 
     def __call__(
         self,
@@ -93,7 +93,8 @@ class Anchored(nnx.Module):
         mean, sd = anchor.mean[:, None], jnp.sqrt(anchor.var)[:, None]
         weight, new = self.row.normals(h)  # in units of the anchor
         loc = [old.loc + shift * old.scale, mean + sd * new.loc]
-        scale = [old.scale * jnp.exp(widen), sd * new.scale]
+        widen = jnp.exp(jnp.clip(widen, -2, 2))
+        scale = [old.scale * widen, sd * new.scale]
         kept = jax.nn.log_softmax(anchor.log_weights)
         weights = [
             kept + jax.nn.log_sigmoid(-RARE - rare),

@@ -5,10 +5,34 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-def linear(rngs: nnx.Rngs, inputs: int, outputs: int, *, zero: bool = False):
-    """Return a float32 layer; a zero one starts as if it were not there."""
+def linear(
+    rngs: nnx.Rngs,
+    inputs: int,
+    outputs: int,
+    *,
+    zero: bool = False,
+    precise: bool = False,
+):
+    """Return a float32 layer.
+
+    Args:
+        rngs: random state.
+        inputs: size of the last axis.
+        outputs: its size after the layer.
+        zero: whether it starts as if it were not there.
+        precise: whether it computes in float32 where the rest is `lowered`.
+    """
     init = nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal()
-    return nnx.Linear(inputs, outputs, kernel_init=init, rngs=rngs)
+    dtype = jnp.float32 if precise else None
+    return nnx.Linear(inputs, outputs, dtype=dtype, kernel_init=init, rngs=rngs)
+
+
+def lowered(network: nnx.Module) -> nnx.Module:
+    """Return the network with its matrix products, but no sums, in bfloat16."""
+    for _, module in network.iter_modules():
+        if isinstance(module, nnx.Linear) and module.dtype is None:
+            module.dtype = jnp.bfloat16
+    return network
 
 
 class SetAttention(nnx.Module):

@@ -147,8 +147,8 @@ class KernelHead(nnx.Module):
         normal = nnx.initializers.normal(1.0)
         # The width is named: within a float64 scope it would be the default.
         self.identity = nnx.Param(normal(rngs.params(), (k, 1, e), jnp.float32))
-        self.first_column = linear(rngs, e, 3)
-        self.first_table = linear(rngs, e, TAIL)
+        self.first_column = linear(rngs, e, 3, precise=True)
+        self.first_table = linear(rngs, e, TAIL, precise=True)
         self.read_column = linear(rngs, 6, e)
         self.read_table = linear(rngs, 2 * TAIL + 3, e)
         self.step = nnx.Param(
@@ -156,9 +156,9 @@ class KernelHead(nnx.Module):
         )
         self.block = GridBlock(rngs, e, config.heads)
         self.norm = nnx.RMSNorm(e, rngs=rngs)
-        self.move_column = linear(rngs, e, 6, zero=True)
-        self.move_table = linear(rngs, e, 2 * TAIL, zero=True)
-        self.weight = linear(rngs, e, 1, zero=True)
+        self.move_column = linear(rngs, e, 6, zero=True, precise=True)
+        self.move_table = linear(rngs, e, 2 * TAIL, zero=True, precise=True)
+        self.weight = linear(rngs, e, 1, zero=True, precise=True)
 
     def __call__(
         self,

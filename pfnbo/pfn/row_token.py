@@ -21,6 +21,7 @@ from pfnbo.pfn.cells import FEATURES, CellEncoder, fourier
 from pfnbo.predictive import Mixture, Normal, Predictive
 
 SCALES = (1.0, 10.0)  # of the heads of a layer at first, geometrically spaced
+LOG_SCALES = (-8.0, 4.0)  # of the normals
 FARTHEST = 5.0  # where the last of the fixed bars begins
 
 
@@ -85,7 +86,8 @@ class Attention(nnx.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """Return the keys and values of context rows, (1 + n, heads, size) each."""
         both = self.pair(self.norm(h)).reshape(len(h), 2, self.heads, -1)
-        key, value = jnp.concatenate([self.none[...], both.swapaxes(0, 1)], 1)
+        none = self.none[...].astype(both.dtype)
+        key, value = jnp.concatenate([none, both.swapaxes(0, 1)], 1)
         return key, value
 
     def __call__(
@@ -96,7 +98,7 @@ class Attention(nnx.Module):
         near: jax.Array,  # (heads, m, n) logits of the distances
     ) -> jax.Array:
         query = self.query(self.norm(h)).reshape(len(h), self.heads, -1)
-        bias = jnp.pad(near, ((0, 0), (0, 0), (1, 0)))
+        bias = jnp.pad(near, ((0, 0), (0, 0), (1, 0))).astype(query.dtype)
         mixed = jax.nn.dot_product_attention(
             query[None], key[None], value[None], bias=bias[None]
         )
@@ -110,7 +112,7 @@ class RowToken(nnx.Module):
         w, layers = config.width, config.layers
         self.config = config
         self.encoder = CellEncoder(rngs, config.cell_width, config.cell_blocks, w)
-        self.scale = linear(rngs, w, layers * config.heads, zero=True)
+        self.scale = linear(rngs, w, layers * config.heads, zero=True, precise=True)
         self.place = linear(rngs, w + FEATURES, w)
         self.sum = linear(rngs, w, w)
         self.told = linear(rngs, 3, w)
@@ -120,7 +122,7 @@ class RowToken(nnx.Module):
         self.mlp = nnx.List([Mlp(rngs, w) for _ in range(layers)])
         self.norm = nnx.RMSNorm(w, rngs=rngs)
         outputs = 3 * config.components or config.bars
-        self.out = linear(rngs, w, outputs, zero=True)
+        self.out = linear(rngs, w, outputs, zero=True, precise=True)
 
     def __call__(
         self,
@@ -146,7 +148,9 @@ class RowToken(nnx.Module):
         token = self.encoder(x, y, seen, columns)[:-1]
         scale = self.scale(token).T.reshape(self.config.layers, self.config.heads, -1)
         first = np.geomspace(*SCALES, self.config.heads, dtype=np.float32)
-        scale = jnp.asarray(first)[None, :, None] * jnp.exp(scale) * columns
+        # Bounded, as float32 keeps no distance in units a million times smaller.
+        scale = jnp.exp(jnp.clip(scale, -2, 2)) * columns
+        scale = jnp.asarray(first)[None, :, None] * scale
         told = jnp.stack([y, jnp.tanh(y), jnp.ones_like(y)], -1)
         h = self._row(x, token, columns) + self.told(told) + fit
         keys, values = [], []
@@ -203,7 +207,8 @@ class RowToken(nnx.Module):
         # Components that began as one would stay one.
         apart = np.linspace(-1, 1, self.config.components, dtype=np.float32)
         apart = apart * (self.config.components > 1)
-        return weight, Normal(loc + jnp.asarray(apart), jnp.exp(scale))
+        scale = jnp.exp(jnp.clip(scale, *LOG_SCALES))
+        return weight, Normal(loc + jnp.asarray(apart), scale)
 
 
 def _near(
@@ -216,4 +221,4 @@ def _near(
     a, b = (a[None] - 0.5) * scale[:, None], (b[None] - 0.5) * scale[:, None]
     cross = jnp.einsum("hmd,hnd->hmn", a, b)
     squares = jnp.sum(a**2, -1)[:, :, None] + jnp.sum(b**2, -1)[:, None]
-    return jnp.where(seen, 2 * cross - squares, -jnp.inf)
+    return jnp.where(seen, jnp.minimum(2 * cross - squares, 0), -jnp.inf)

@@ -22,6 +22,7 @@ Network = tuple[Any, dict[str, Any]]  # structure and parameters
 # Nats by which the fit of a Gaussian process must be better than a particle: a maximum
 # of the evidence flatters itself, above all where rows are few.
 HANDICAP = 8.0
+BEYOND = 2  # times the rows of the training that a network may see
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,34 @@ class PFN:
         if self.kept < 1:
             raise SettingError(f"kept is {self.kept}: at least 1 particle is needed.")
 
-    def fit(self, key: jax.Array, data: Data) -> ParticlePosterior | RowPosterior:
-        """Return the posterior of every output; nothing is random."""
+    def fit(
+        self, key: jax.Array, data: Data
+    ) -> ParticlePosterior | RowPosterior | GPPosterior:
+        """Return the posterior of every output; nothing is random.
+
+        Far from the tables that it was trained on, the Gaussian process predicts alone.
+        """
+        if self._reason(*data.x.shape):
+            return (self.gp or GP()).fit(key, data)
         kernel, rows = _networks(self.name)
         anchor = self._mixed(*kernel, key, data) if kernel else None
         if rows:
             return _encode(*rows, data, anchor)
         return anchor  # type: ignore[return-value]  # there is one or the other
+
+    def told(self, rows: int, columns: int) -> str:
+        """Return what predicts from so many rows and columns, and why."""
+        reason = self._reason(rows, columns)
+        return f"PFN({str(self.name)!r})" + (reason and f": {reason}, so a GP predicts")
+
+    def _reason(self, rows: int, columns: int) -> str:
+        """Return why the network should not predict from such a table, or nothing."""
+        sizes = _sizes(self.name)
+        if columns > sizes["columns"]:
+            return f"{columns} columns, it was trained on up to {sizes['columns']}"
+        if rows > BEYOND * sizes["capacity"]:
+            return f"{rows} rows, it was trained on up to {sizes['capacity']}"
+        return ""
 
     def _mixed(self, graph, params, key, data: Data) -> ParticlePosterior:
         fitted = None if self.gp is None else self.gp.fit(key, data)
@@ -63,6 +85,12 @@ class PFN:
             KERNEL,
         )
         return ParticlePosterior(members, weight)
+
+
+@functools.lru_cache(maxsize=4)
+def _sizes(name: str | Path) -> dict[str, int]:
+    """Return the sizes of the largest tables that a network was trained on."""
+    return checkpoint.read_config(checkpoint.find(name))["sizes"]
 
 
 @functools.lru_cache(maxsize=4)

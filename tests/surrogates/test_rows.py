@@ -13,6 +13,7 @@ from pfnbo.surrogates.pfn import PFN
 
 ROW = row_token.Config(width=16, layers=1, heads=2, cell_width=8, components=2)
 KERNEL = kernel_head.Config(3, 1, cell_width=8, cell_blocks=1, width=16, heads=2)
+SIZES = {"capacity": 64, "queries": 32, "columns": 3}
 CONFIGS = {"row_token": ROW, "anchored": anchored.Config(KERNEL, ROW)}
 
 
@@ -24,7 +25,7 @@ def folders(tmp_path_factory):
         params = taken_apart(config.build(jax.random.key(0)))[1]
         if name == "row_token":  # an untrained one says the same of all points
             params = jax.tree.map(lambda a: a + 0.1, params)
-        about = {"model": described(config), "sizes": {}, "tasks_seen": 0}
+        about = {"model": described(config), "sizes": SIZES, "tasks_seen": 0}
         checkpoint.save(made[name], params, about)
     return made
 
