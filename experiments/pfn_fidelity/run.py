@@ -1,19 +1,25 @@
 """Prints the loss of a network by family and size, next to GPs fitted by MAP.
 
     python experiments/pfn_fidelity/run.py --tasks 200
+    python experiments/pfn_fidelity/run.py --tasks 30 --nuts 256
 
 `pfnbo eval` with more models to compare: the few particles that `optimize` keeps, all
-of them, those of the network alone, and Gaussian processes with and without input
-warps. What a loss is,
-`pfnbo.evaluate.scores` tells. Takes about ten minutes, most of them compilation.
+of them, those of the network alone, Gaussian processes with and without input warps,
+and a fully Bayesian one. What a loss is, `pfnbo.evaluate.scores` tells. Takes about ten
+minutes, most of them compilation; NUTS takes some seconds for each task.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 from pfnbo.evaluate import scores, table
 from pfnbo.recipe import load_recipe
 from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
+
+sys.path.append(str(Path(__file__).parents[1]))
+from nuts import Nuts  # noqa: E402
 
 
 def main() -> None:
@@ -22,6 +28,7 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", default="engineering")
     parser.add_argument("--recipe", default="engineering")
     parser.add_argument("--tasks", type=int, default=200, help="for each size")
+    parser.add_argument("--nuts", type=int, metavar="STEPS", help="and as many draws")
     args = parser.parse_args()
     models = {
         "network": PFN(args.checkpoint),
@@ -30,6 +37,8 @@ def main() -> None:
         "GP": GP(),
         "plain GP": GP(warp=False),
     }
+    if args.nuts:
+        models["NUTS"] = Nuts(args.nuts, args.nuts)
     found = scores(load_recipe(args.recipe), models, args.tasks, seed=10_000)
     lines = table(found, list(models))
     lines.insert(1, ["---"] * len(lines[0]))

@@ -29,7 +29,7 @@ def linear(
 
 def lowered(network: nnx.Module) -> nnx.Module:
     """Return the network with its matrix products, but no sums, in bfloat16."""
-    for _, module in network.iter_modules():
+    for _, module in nnx.iter_modules(network):
         if isinstance(module, nnx.Linear) and module.dtype is None:
             module.dtype = jnp.bfloat16
     return network

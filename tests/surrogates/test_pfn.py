@@ -5,10 +5,12 @@ import pytest
 from pfnbo import checkpoint, recipe
 from pfnbo.data import pad
 from pfnbo.errors import SettingError
+from pfnbo.evaluate import losses, tasks
 from pfnbo.optimize import optimize
 from pfnbo.pfn.kernel_head import Config
 from pfnbo.pfn.models import described
 from pfnbo.pfn.network import taken_apart
+from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
 
 SMALL = Config(4, 2, cell_width=8, cell_blocks=1, width=16, heads=2)
@@ -85,11 +87,24 @@ def test_it_serves_every_acquisition(folder, acquisition):
         progress=False,
     )
     assert result.success and result.nfev == 9
+    assert result.surrogate == f"PFN({str(folder)!r})"
 
 
-@pytest.mark.parametrize("name", checkpoint.names())
-def test_a_shipped_network_belongs_to_a_recipe_and_predicts(name):
-    assert name in recipe.names()
+def test_shipped_networks_belong_to_recipes():
+    assert set(checkpoint.names()) <= set(recipe.names())
+
+
+def test_the_network_of_the_fixed_prior_is_near_the_exact_posterior():
+    fixed = recipe.load_recipe("gp_fixed")
+    batch = tasks(fixed, 32, 12, seed=3)
+    with jax.enable_x64(True):
+        gap = losses(PFN("gp_fixed"), batch)
+        blind = losses(GP(noise=3.0), batch)
+    assert -1e-6 < gap.mean() < 0.03 < 0.2 < blind.mean()
+
+
+@pytest.mark.parametrize("name", ["engineering"])
+def test_a_shipped_network_predicts(name):
     x = np.random.default_rng(0).random((28, 3))
     y = (x[:, 0] - 0.3) ** 2 + 0.2 * x[:, 1]
     y = (y - y.mean()) / y.std()
@@ -101,6 +116,19 @@ def test_a_shipped_network_belongs_to_a_recipe_and_predicts(name):
         mean, sd = np.asarray(at.mean)[:, 0], np.sqrt(np.asarray(at.var))[:, 0]
     assert np.abs(error).max() < 0.2 * np.ptp(y)
     assert np.all(np.abs(mean - y[20:]) < 3 * sd)
+
+
+def test_far_beyond_its_training_a_gp_predicts_and_the_result_says_so(folder):
+    x = np.random.default_rng(0).random((9, 9))
+    with jax.enable_x64(True):
+        data = pad(x, np.sin(5 * x[None, :, 0]), 32)
+        wide = PFN(folder).fit(jax.random.key(0), data)
+        alone = GP().fit(jax.random.key(0), data)
+        np.testing.assert_array_equal(wide.theta, alone.theta)
+    assert PFN(folder).told(9, 8) == f"PFN({str(folder)!r})"
+    assert "9 columns, it was trained on up to 8" in PFN(folder).told(9, 9)
+    assert "129 rows, it was trained on up to 64" in PFN(folder).told(129, 2)
+    assert GP().told(9, 9) == "GP('matern52')"
 
 
 def test_shipped_networks_are_small():
