@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pfnbo.compilation import enable_compilation_cache, jit
 from pfnbo.data import bucket, pad
-from pfnbo.predictive import Mixture
-from pfnbo.surrogates.particles import ParticlePosterior
+from pfnbo.predictive import Predictive
 from pfnbo.surrogates.pfn import PFN
 
 CHUNK = 1024  # queries answered together
@@ -26,7 +25,8 @@ class PFNRegressor(RegressorMixin, BaseEstimator):
 
     It learns nothing but what the data say of its few hyper-parameters, in one
     compiled call whose time grows with the cube of the number of rows; made for up to
-    a few hundred.
+    a few hundred. Far beyond the tables that the network was trained on, a Gaussian
+    process predicts instead; `posterior_` then is its posterior.
 
     Args:
         network: name of a checkpoint that comes with pfnbo, or the path of one.
@@ -43,7 +43,7 @@ class PFNRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: str | Path = "engineering",
+        network: str | Path = "anchored",
         kept: int = 6,
         bounds: ArrayLike | None = None,
     ) -> None:
@@ -135,17 +135,17 @@ class PFNRegressor(RegressorMixin, BaseEstimator):
         return np.concatenate(answers, 1)
 
 
-def _observed(posterior: ParticlePosterior, x: jax.Array) -> Mixture:
+def _observed(posterior: Any, x: jax.Array) -> Predictive:
     at = jax.vmap(posterior.observe)(x)
     return jax.tree.map(lambda a: a[:, 0], at)  # of the only output
 
 
 @jit
-def _moments(posterior: ParticlePosterior, x: jax.Array) -> jax.Array:
+def _moments(posterior: Any, x: jax.Array) -> jax.Array:
     at = _observed(posterior, x)
     return jnp.stack([at.mean, jnp.sqrt(at.var)])
 
 
 @jit
-def _quantiles(posterior: ParticlePosterior, x: jax.Array, p: jax.Array) -> jax.Array:
+def _quantiles(posterior: Any, x: jax.Array, p: jax.Array) -> jax.Array:
     return jax.vmap(_observed(posterior, x).icdf)(p)

@@ -3,8 +3,8 @@
     python experiments/pfn_fidelity/run.py --tasks 200
     python experiments/pfn_fidelity/run.py --tasks 30 --nuts 256
 
-`pfnbo eval` with more models to compare: the few particles that `optimize` keeps, all
-of them, those of the network alone, Gaussian processes with and without input warps,
+`pfnbo eval` with more models to compare: networks with and without the fit of a
+Gaussian process among their particles, Gaussian processes with and without input warps,
 and a fully Bayesian one. What a loss is, `pfnbo.evaluate.scores` tells. Takes about ten
 minutes, most of them compilation; NUTS takes some seconds for each task.
 """
@@ -25,18 +25,15 @@ from nuts import Nuts  # noqa: E402
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", nargs="?", default="engineering")
+    parser.add_argument("checkpoints", nargs="*", default=["anchored", "engineering"])
     parser.add_argument("--recipe", default="engineering")
     parser.add_argument("--tasks", type=int, default=200, help="for each size")
     parser.add_argument("--nuts", type=int, metavar="STEPS", help="and as many draws")
     args = parser.parse_args()
-    models = {
-        "network": PFN(args.checkpoint),
-        "all particles": PFN(args.checkpoint, kept=13),
-        "without the GP": PFN(args.checkpoint, kept=12, gp=None),
-        "GP": GP(),
-        "plain GP": GP(warp=False),
-    }
+    models = {}
+    for name in args.checkpoints:
+        models |= {name: PFN(name), f"{name}, no GP": PFN(name, gp=None)}
+    models |= {"GP": GP(), "plain GP": GP(warp=False)}
     if args.nuts:
         models["NUTS"] = Nuts(args.nuts, args.nuts)
     found = scores(load_recipe(args.recipe), models, args.tasks, seed=10_000)
