@@ -63,7 +63,8 @@ def test_chunks_do_not_show(fitted, rows, monkeypatch):
     x = np.tile(rows[0], (5, 1))
     whole = fitted.predict(x, return_std=True)
     monkeypatch.setattr("pfnbo.regressor.CHUNK", 64)
-    np.testing.assert_allclose(fitted.predict(x, return_std=True), whole, rtol=1e-9)
+    # The network computes in float32, and another shape adds up in another order.
+    np.testing.assert_allclose(fitted.predict(x, return_std=True), whole, rtol=1e-5)
 
 
 def test_queries_beyond_the_bounds_are_answered_at_the_edge(rows):
