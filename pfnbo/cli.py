@@ -133,7 +133,7 @@ def _checkpoint(name: str) -> str:
 
 def _eval(args: argparse.Namespace) -> int:
     from pfnbo import recipe  # imports flax, as the next one does
-    from pfnbo.evaluate import scores, table
+    from pfnbo.evaluate import coverage, scores, table
 
     checkpoint.load(args.name)  # its errors come before a minute of compilation
     trained = recipe.load_recipe(args.recipe or args.name)
@@ -143,6 +143,8 @@ def _eval(args: argparse.Namespace) -> int:
     models = {"network": PFN(args.name), "GP": GP()}
     found = scores(trained, models, args.tasks, args.seed)
     print("\n".join(_aligned(table(found, list(models)))))
+    print("\nobservations within central intervals")
+    print("\n".join(_aligned(coverage(found, list(models)))))
     return 0
 
 

@@ -17,6 +17,7 @@ ROWS = (8, 32, 64)  # capacities; more than half of the rows are seen
 COLUMNS = (2, 5)  # every other number would be another compilation
 QUERIES = 32
 WORST = 20.0  # nats that a query may cost at most
+LEVELS = (0.5, 0.8, 0.95)  # of central intervals
 TRIES = 8  # tasks drawn for each one that has the right size
 
 
@@ -26,6 +27,7 @@ class Scores(NamedTuple):
     family: np.ndarray  # (tasks,) str
     rows: np.ndarray  # (tasks,) capacity
     loss: np.ndarray  # (tasks, models)
+    covered: np.ndarray  # (tasks, models, LEVELS) share of observations
 
 
 def scores(recipe: Recipe, models: Mapping[str, Any], count: int, seed: int) -> Scores:
@@ -41,8 +43,9 @@ def scores(recipe: Recipe, models: Mapping[str, Any], count: int, seed: int) -> 
             batch = tasks(recipe, rows, count, seed)
             families = recipe.prior.families
             names = np.array([families[i] for i in np.asarray(batch.family)])
-            each = [losses(model, batch) for model in models.values()]
-            parts.append(Scores(names, np.full(len(names), rows), np.stack(each, 1)))
+            judged = [judge(model, batch) for model in models.values()]
+            loss, covered = (np.stack(a, 1) for a in zip(*judged, strict=True))
+            parts.append(Scores(names, np.full(len(names), rows), loss, covered))
     return Scores(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -62,24 +65,33 @@ def tasks(recipe: Recipe, capacity: int, count: int, seed: int) -> Task:
     return jax.tree.map(lambda a: a[kept], made)
 
 
-def losses(model: Any, batch: Task) -> np.ndarray:
-    """Return the mean loss of a surrogate at the queries of each task, (tasks,)."""
-    values = []
+def judge(model: Any, batch: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Return how a surrogate does at the queries of each task.
+
+    Returns:
+        The mean loss `(tasks,)`, and the share of the observations within its central
+        intervals `(tasks, LEVELS)`.
+    """
+    found = []
     for i in range(len(batch.y)):
         task = jax.tree.map(lambda a, i=i: a[i], batch)
         n, columns = len(task.seen), task.columns
         x, y = task.x[:, columns], np.where(task.seen, task.y[:n], 0)
         data = Data(x[:n], y[None], task.seen[None])  # type: ignore[arg-type]
         posterior = model.fit(jax.random.key(0), data)
-        values.append(float(_loss(posterior, x[n:], task)))
-    return np.array(values)
+        found.append(_judge(posterior, x[n:], task))
+    loss, covered = zip(*found, strict=True)
+    return np.array(loss), np.array(covered)
 
 
 @jit
-def _loss(posterior: Any, x: jax.Array, task: Task) -> jax.Array:
+def _judge(posterior: Any, x: jax.Array, task: Task) -> tuple[jax.Array, jax.Array]:
     at = jax.vmap(posterior.observe)(x)
     each = excess(lambda y: at.log_prob(y[:, None])[:, 0], task)
-    return jnp.mean(jnp.minimum(each, WORST))
+    loss = jnp.mean(jnp.minimum(each, WORST))
+    place = at.cdf(task.y[task.seen.shape[0] :, None])  # uniform if calibrated
+    inside = jnp.abs(2 * place - 1) < jnp.asarray(LEVELS)[None]
+    return loss, jnp.mean(inside, 0)
 
 
 def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:
@@ -92,4 +104,17 @@ def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:
                 means = [f"{v:.2f}" for v in scores.loss[own].mean(0)]
                 span = f"{rows // 2 + 1}-{rows}"
                 lines.append([name, span, str(own.sum()), *means])
+    return lines
+
+
+def coverage(scores: Scores, models: Sequence[str]) -> list[list[str]]:
+    """Return the shares of observations within central intervals, as words."""
+    lines = [["interval", "rows", "tasks", *models]]
+    for index, level in enumerate(LEVELS):
+        for rows in ROWS:
+            own = scores.rows == rows
+            shares = scores.covered[own, :, index].mean(0)
+            span = f"{rows // 2 + 1}-{rows}"
+            told = [f"{share:.0%}" for share in shares]
+            lines.append([f"{level:.0%}", span, str(own.sum()), *told])
     return lines

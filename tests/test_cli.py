@@ -159,9 +159,10 @@ def test_an_evaluation_that_cannot_be_is_refused(options, told, capsys):
     assert told in capsys.readouterr().err
 
 
-def test_eval_prints_a_line_for_each_size(capsys, monkeypatch):
+def test_eval_prints_a_line_for_each_size_and_interval(capsys, monkeypatch):
     monkeypatch.setattr("pfnbo.evaluate.ROWS", (8,))
     assert main(["eval", "engineering", "--recipe", "gp_fixed", "--tasks", "3"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split() == ["family", "rows", "tasks", "network", "GP"]
-    assert [line.split()[0] for line in lines] == ["gp", "all"]
+    words = [line.split()[0] for line in lines if line]
+    assert words[:2] == ["gp", "all"] and words[-3:] == ["50%", "80%", "95%"]

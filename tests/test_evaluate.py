@@ -2,7 +2,16 @@ import jax
 import numpy as np
 import pytest
 
-from pfnbo.evaluate import COLUMNS, Scores, losses, scores, table, tasks
+from pfnbo.evaluate import (
+    COLUMNS,
+    LEVELS,
+    Scores,
+    coverage,
+    judge,
+    scores,
+    table,
+    tasks,
+)
 from pfnbo.recipe import load_recipe
 from pfnbo.surrogates.gp import GP
 
@@ -23,16 +32,21 @@ def test_tasks_have_the_right_size(batch):
 
 def test_a_fitted_process_is_worse_than_the_true_one_and_better_than_a_wrong(batch):
     with jax.enable_x64(True):
-        fitted = losses(GP(kernel="rbf", warp=False), batch)
-        wrong = losses(GP(kernel="rbf", warp=False, noise=3.0), batch)
+        fitted, covered = judge(GP(kernel="rbf", warp=False), batch)
+        wrong, wide = judge(GP(kernel="rbf", warp=False, noise=3.0), batch)
     assert np.all(fitted > -1e-6)
     assert 0 < fitted.mean() < wrong.mean()
+    np.testing.assert_allclose(covered.mean(0), LEVELS, atol=0.2)
+    assert np.all(wide.mean(0) > covered.mean(0) + 0.03)
 
 
 def test_the_table_has_a_mean_for_each_family_and_size(monkeypatch):
     monkeypatch.setattr("pfnbo.evaluate.ROWS", (8, 32))
     found = Scores(
-        np.array(["b", "a", "a"]), np.array([8, 8, 32]), np.array([[1.0], [3], [5]])
+        np.array(["b", "a", "a"]),
+        np.array([8, 8, 32]),
+        np.array([[1.0], [3], [5]]),
+        np.zeros((3, 1, 3)),
     )
     assert table(found, ["GP"])[1:] == [
         ["a", "5-8", "1", "3.00"],
@@ -43,8 +57,22 @@ def test_the_table_has_a_mean_for_each_family_and_size(monkeypatch):
     ]
 
 
+def test_coverage_is_a_share_for_each_level_and_size(monkeypatch):
+    monkeypatch.setattr("pfnbo.evaluate.ROWS", (8, 32))
+    covered = np.array([[[0.4, 0.8, 1]], [[0.6, 0.8, 1]], [[0.1, 0.2, 0.3]]])
+    found = Scores(np.array(["a"] * 3), np.array([8, 8, 32]), np.zeros((3, 1)), covered)
+    lines = coverage(found, ["GP"])
+    assert lines[:3] == [
+        ["interval", "rows", "tasks", "GP"],
+        ["50%", "5-8", "2", "50%"],
+        ["50%", "17-32", "1", "10%"],
+    ]
+    assert lines[-1] == ["95%", "17-32", "1", "30%"]
+
+
 def test_scores_stack_the_sizes(monkeypatch):
     monkeypatch.setattr("pfnbo.evaluate.ROWS", (8, 16))
     found = scores(RECIPE, {"a": GP(), "b": GP()}, 2, seed=0)
     assert set(found.rows) == {8, 16}
     np.testing.assert_array_equal(found.loss[:, 0], found.loss[:, 1])
+    assert found.covered.shape == (len(found.rows), 2, len(LEVELS))

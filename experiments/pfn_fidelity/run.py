@@ -1,19 +1,19 @@
-"""Prints the loss of a network by family and size, next to GPs fitted by MAP.
+"""Prints losses and coverage of networks, next to Gaussian processes.
 
     python experiments/pfn_fidelity/run.py --tasks 200
     python experiments/pfn_fidelity/run.py --tasks 30 --nuts 256
 
-`pfnbo eval` with more models to compare: networks with and without the fit of a
-Gaussian process among their particles, Gaussian processes with and without input warps,
-and a fully Bayesian one. What a loss is, `pfnbo.evaluate.scores` tells. Takes about ten
-minutes, most of them compilation; NUTS takes some seconds for each task.
+`pfnbo eval` with more models to compare: networks, the last of them also without the fit
+of a Gaussian process among its particles; Gaussian processes with and without input
+warps; and a fully Bayesian one. What a loss is, `pfnbo.evaluate.scores` tells. Takes
+about ten minutes, most of them compilation; NUTS takes some seconds for each task.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from pfnbo.evaluate import scores, table
+from pfnbo.evaluate import coverage, scores, table
 from pfnbo.recipe import load_recipe
 from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
@@ -32,15 +32,15 @@ def main() -> None:
     args = parser.parse_args()
     models = {}
     for name in args.checkpoints:
-        models |= {name: PFN(name), f"{name}, no GP": PFN(name, gp=None)}
+        models[name] = PFN(name)
+    models |= {f"{name}, no GP": PFN(name, gp=None)}
     models |= {"GP": GP(), "plain GP": GP(warp=False)}
     if args.nuts:
         models["NUTS"] = Nuts(args.nuts, args.nuts)
     found = scores(load_recipe(args.recipe), models, args.tasks, seed=10_000)
-    lines = table(found, list(models))
-    lines.insert(1, ["---"] * len(lines[0]))
-    for line in lines:
-        print(f"| {' | '.join(line)} |")
+    for lines in (table(found, list(models)), coverage(found, list(models))):
+        lines.insert(1, ["---"] * len(lines[0]))
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines), end="\n\n")
 
 
 if __name__ == "__main__":

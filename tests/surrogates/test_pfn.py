@@ -5,7 +5,7 @@ import pytest
 from pfnbo import checkpoint, recipe
 from pfnbo.data import pad
 from pfnbo.errors import SettingError
-from pfnbo.evaluate import losses, tasks
+from pfnbo.evaluate import judge, tasks
 from pfnbo.optimize import optimize
 from pfnbo.pfn.kernel_head import Config
 from pfnbo.pfn.models import described
@@ -98,8 +98,8 @@ def test_the_network_of_the_fixed_prior_is_near_the_exact_posterior():
     fixed = recipe.load_recipe("gp_fixed")
     batch = tasks(fixed, 32, 12, seed=3)
     with jax.enable_x64(True):
-        gap = losses(PFN("gp_fixed"), batch)
-        blind = losses(GP(noise=3.0), batch)
+        gap, _ = judge(PFN("gp_fixed"), batch)
+        blind, _ = judge(GP(noise=3.0), batch)
     assert -1e-6 < gap.mean() < 0.03 < 0.2 < blind.mean()
 
 
