@@ -3,7 +3,7 @@
     python experiments/pfn_fidelity/run.py --tasks 200
     python experiments/pfn_fidelity/run.py --tasks 30 --nuts 256
 
-`pfnbo eval` with more models to compare: networks, the last of them also without the fit
+`pfnbo eval` with more models: networks, the last of them also without the fit
 of a Gaussian process among its particles; Gaussian processes with and without input
 warps; and a fully Bayesian one. What a loss is, `pfnbo.evaluate.scores` tells. Takes
 about ten minutes, most of them compilation; NUTS takes some seconds for each task.

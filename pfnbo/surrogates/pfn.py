@@ -22,7 +22,7 @@ Network = tuple[Any, dict[str, Any]]  # structure and parameters
 # Nats by which the fit of a Gaussian process must be better than a particle: a maximum
 # of the evidence flatters itself, above all where rows are few.
 HANDICAP = 8.0
-BEYOND = 2  # times the rows of the training that a network may see
+BEYOND = 2  # times the size of the tables of the training that a network may see
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class PFN:
     def _reason(self, rows: int, columns: int) -> str:
         """Return why the network should not predict from such a table, or nothing."""
         sizes = _sizes(self.name)
-        if columns > sizes["columns"]:
+        if columns > BEYOND * sizes["columns"]:
             return f"{columns} columns, it was trained on up to {sizes['columns']}"
         if rows > BEYOND * sizes["capacity"]:
             return f"{rows} rows, it was trained on up to {sizes['capacity']}"

@@ -119,14 +119,14 @@ def test_a_shipped_network_predicts(name):
 
 
 def test_far_beyond_its_training_a_gp_predicts_and_the_result_says_so(folder):
-    x = np.random.default_rng(0).random((9, 9))
+    x = np.random.default_rng(0).random((9, 17))
     with jax.enable_x64(True):
         data = pad(x, np.sin(5 * x[None, :, 0]), 32)
         wide = PFN(folder).fit(jax.random.key(0), data)
         alone = GP().fit(jax.random.key(0), data)
         np.testing.assert_array_equal(wide.theta, alone.theta)
-    assert PFN(folder).told(9, 8) == f"PFN({str(folder)!r})"
-    assert "9 columns, it was trained on up to 8" in PFN(folder).told(9, 9)
+    assert PFN(folder).told(9, 16) == f"PFN({str(folder)!r})"
+    assert "17 columns, it was trained on up to 8" in PFN(folder).told(9, 17)
     assert "129 rows, it was trained on up to 64" in PFN(folder).told(129, 2)
     assert GP().told(9, 9) == "GP('matern52')"
 
