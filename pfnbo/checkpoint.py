@@ -235,7 +235,7 @@ def _packed(params: Mapping[str, Any], store: str | None) -> tuple[bytes, dict]:
             f"store is {store!r}: wanted None, 'bfloat16' or 'float16'."
         )
     tensors, arrays = {}, {}
-    for name, array in _flat(params):
+    for name, array in sorted(_flat(params), key=lambda pair: pair[0]):
         stored = _stored(name, array, store)
         tensors[name] = stored
         arrays[name] = {
