@@ -9,6 +9,7 @@ import numpy as np
 
 from pfnbo.compilation import jit
 from pfnbo.data import Data
+from pfnbo.errors import SettingError
 from pfnbo.pfn.loss import excess, standardized
 from pfnbo.recipe import Recipe
 from pfnbo.tasks.task import Sizes, Task, draw
@@ -41,11 +42,15 @@ def scores(recipe: Recipe, models: Mapping[str, Any], count: int, seed: int) -> 
     with jax.enable_x64(True):
         for rows in ROWS:
             batch = tasks(recipe, rows, count, seed)
+            if not len(batch.y):
+                continue
             families = recipe.prior.families
             names = np.array([families[i] for i in np.asarray(batch.family)])
             judged = [judge(model, batch) for model in models.values()]
             loss, covered = (np.stack(a, 1) for a in zip(*judged, strict=True))
             parts.append(Scores(names, np.full(len(names), rows), loss, covered))
+    if not parts:
+        raise SettingError("no task drawn has the right size: ask for more tasks.")
     return Scores(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -113,6 +118,8 @@ def coverage(scores: Scores, models: Sequence[str]) -> list[list[str]]:
     for index, level in enumerate(LEVELS):
         for rows in ROWS:
             own = scores.rows == rows
+            if not own.any():
+                continue
             shares = scores.covered[own, :, index].mean(0)
             span = f"{rows // 2 + 1}-{rows}"
             told = [f"{share:.0%}" for share in shares]

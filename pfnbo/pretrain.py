@@ -24,7 +24,7 @@ from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
 from pfnbo.exadam import exadam
 from pfnbo.pfn import anchored
-from pfnbo.pfn.blocks import lowered
+from pfnbo.pfn.blocks import use_bfloat16
 from pfnbo.pfn.loss import loss, standardized
 from pfnbo.pfn.models import Config, configured, described, frozen
 from pfnbo.pfn.network import put_together, taken_apart
@@ -129,7 +129,7 @@ class Program:
         def mean_loss(params):
             network = put_together(self.graph, params)
             if self.schedule.compute == "bfloat16":
-                network = lowered(network)
+                network = use_bfloat16(network)
             each = jax.vmap(lambda task: loss(network, task))(tasks)
             return jnp.mean(each).astype(jnp.float32)
 
@@ -238,7 +238,7 @@ class Training:
         """Write the averaged parameters as a checkpoint."""
         config = {
             "model": described(self.recipe.model),
-            "sizes": asdict(self.recipe.sizes),
+            "sizes": asdict(self.recipe.schedule.sizes),
             "tasks_seen": self.tasks,
         }
         params = jax.device_get(self.state.average)
@@ -293,7 +293,7 @@ def _started(name: str | Path, model: Config, params: Any) -> tuple[Any, int]:
     if found != model:
         raise PretrainError(
             f"{name} holds another network than the recipe: give the recipe "
-            f"model={found}"
+            f"model of {described(found)}"
         )
     return loaded.params, loaded.config["tasks_seen"]
 
@@ -322,6 +322,11 @@ def pretrain(
             host of a `jax.distributed` run.
         progress: whether to show a bar.
     """
+    if frozen(recipe.model) and start is None and not resume:
+        raise PretrainError(
+            f"{frozen(recipe.model)} of the network is not trained: name the "
+            "checkpoint that it comes from, as in --start engineering"
+        )
     with jax.enable_x64(recipe.schedule.double):
         training = Training(recipe, folder, seed, devices, start)
         if resume:

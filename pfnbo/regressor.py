@@ -23,14 +23,13 @@ MARGIN = 0.1  # of the range of a column that the box is wider on each side
 class PFNRegressor(RegressorMixin, BaseEstimator):
     """Regression on few rows by a network that was trained once, on synthetic tasks.
 
-    It learns nothing but what the data say of its few hyper-parameters, in one
-    compiled call whose time grows with the cube of the number of rows; made for up to
-    a few hundred. Far beyond the tables that the network was trained on, a Gaussian
-    process predicts instead; `posterior_` then is its posterior.
+    It is conditioned on the data, not trained on them, in compiled calls whose time
+    grows with the cube of the number of rows. Far beyond the tables that the network
+    was trained on, a Gaussian process predicts instead.
 
     Args:
         network: name of a checkpoint that comes with pfnbo, or the path of one.
-        kept: number of Gaussian processes whose mixture predicts.
+        kept: number of Gaussian processes of the mixture that predicts or is corrected.
         bounds: lowest and highest value of each column `(d, 2)`; None takes those of
             the data, a tenth of their range wider on each side. Queries beyond them
             are answered at the edge.

@@ -25,7 +25,7 @@ class Result(OptimizeResult):
     `func_vals (n,)`, `constr (n, c)`, `feasible (n,)`, `maxcv` (largest violation at
     `x`), `n_failed`, `errors`, `stop_reason`, `time_suggest` (seconds of each
     suggestion by the model, so not of the design), `names`, `constraint_names`,
-    `maximize`, `surrogate` (what predicted at the end, in words).
+    `maximize`, `surrogate` (what predicts from them, empty if nothing had to).
     """
 
     @classmethod
@@ -69,7 +69,7 @@ class Result(OptimizeResult):
             names=study.space.names,
             constraint_names=study.constraint_names,
             maximize=study.maximize,
-            surrogate=study.strategy.told(len(points), study.space.columns),
+            surrogate=_surrogate(study),
         )
 
     def incumbents(self) -> np.ndarray:
@@ -136,6 +136,12 @@ class Result(OptimizeResult):
 
     def _named(self, x: Any) -> dict[str, Any]:
         return x if isinstance(x, dict) else dict(zip(self.names, x, strict=True))
+
+
+def _surrogate(study: "Optimizer") -> str:
+    if not study.time_suggest:
+        return ""
+    return study.strategy.told(len(study._rows), study.space.columns)
 
 
 def _plain(value: Any) -> Any:

@@ -82,6 +82,14 @@ class Schedule:
                     f"{name} is {getattr(self, name)!r}: wanted one of {choices}."
                 )
 
+    @property
+    def sizes(self) -> Sizes:
+        """The largest table of any stage, and so what a network has seen."""
+        each = [
+            (s.sizes.capacity, s.sizes.queries, s.sizes.columns) for s in self.stages
+        ]
+        return Sizes(*map(max, zip(*each, strict=True)))
+
     def rate(self, progress: float) -> float:
         """Return the learning rate at a fraction of the training."""
         rise = min(1.0, progress / self.warmup) if self.warmup else 1.0

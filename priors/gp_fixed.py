@@ -3,8 +3,9 @@
 A network that is pretrained on it can be held against the truth, so this prior is the
 proof that the machinery works, not a surrogate to use. RBF kernel of length-scale 0.3,
 signal variance 1, noise variance 1e-2, up to five columns, uniform rows. The network is
-the row-token one, which has no kernel algebra to lean on. Outputs keep their scale, as
-the prior knows it, and a predictive is one normal, as the true one is.
+the row-token one, which attends by distance but has to learn what a kernel's algebra
+would give. Outputs keep their scale, as the prior knows it, and a predictive is one
+normal, as the true one is.
 
 Source: the first experiment of Mueller et al. 2022 (arXiv 2112.10510).
 Command: `pfnbo pretrain gp_fixed`.

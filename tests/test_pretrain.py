@@ -214,3 +214,14 @@ def test_products_in_bfloat16_give_nearly_the_same_first_losses(model, tmp_path)
 def test_a_schedule_of_unknown_words_is_refused(name):
     with pytest.raises(PretrainError, match=f"{name} is 'fast': wanted one of"):
         Schedule(**{name: "fast"})
+
+
+def test_a_network_that_corrects_another_must_start_from_it(tmp_path):
+    model = anchored.Config(RECIPE.model, row_token.Config(width=16, heads=2))
+    with pytest.raises(PretrainError, match="--start"):
+        pretrain(replace(RECIPE, model=model), tmp_path, progress=False)
+
+
+def test_an_exported_network_knows_what_it_was_trained_on():
+    stages = (Stage(Sizes(32, 8, 3)), Stage(Sizes(16, 8, 5)))
+    assert Schedule(stages).sizes == Sizes(32, 8, 5)

@@ -33,7 +33,8 @@ def main() -> None:
     models = {}
     for name in args.checkpoints:
         models[name] = PFN(name)
-    models |= {f"{name}, no GP": PFN(name, gp=None)}
+    last = args.checkpoints[-1]
+    models |= {f"{last}, no GP": PFN(last, gp=None)}
     models |= {"GP": GP(), "plain GP": GP(warp=False)}
     if args.nuts:
         models["NUTS"] = Nuts(args.nuts, args.nuts)

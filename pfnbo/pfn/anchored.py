@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from pfnbo.factor import solve
+from pfnbo.errors import PretrainError
+from pfnbo.factor import inverse_root
 from pfnbo.kernel import gram, warp
 from pfnbo.pfn import kernel_head, row_token
 from pfnbo.pfn.blocks import linear
@@ -31,6 +32,11 @@ class Config:
 
     kernel: kernel_head.Config = kernel_head.Config()
     row: row_token.Config = row_token.Config(width=48, layers=4)
+
+    def __post_init__(self):
+        """Refuse a network that has no normals to mix in."""
+        if not self.row.components:
+            raise PretrainError("row.components is 0: at least 1 normal is mixed in.")
 
     def build(self, key: jax.Array) -> "Anchored":
         """Return an untrained network."""
@@ -117,9 +123,10 @@ def leave_one_out(
 
     def one(theta):
         k = gram(theta, warp(theta, x), seen, KERNEL)
-        solved, log_det = solve(k, jnp.concatenate([y[:, None], jnp.eye(len(y))], 1))
-        alpha, precision = solved[:, 0], jnp.diagonal(solved[:, 1:])
-        evidence = -0.5 * (y @ alpha + log_det)
+        root, diagonal = inverse_root(k)
+        white = root @ y
+        alpha, precision = white @ root, jnp.sum(root**2, 0)
+        evidence = -0.5 * white @ white - jnp.sum(jnp.log(diagonal))
         return y - alpha / precision, 1 / jnp.sqrt(precision), evidence
 
     mean, sd, evidence = jax.vmap(one)(particles.theta)

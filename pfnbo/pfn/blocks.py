@@ -20,15 +20,15 @@ def linear(
         inputs: size of the last axis.
         outputs: its size after the layer.
         zero: whether it starts as if it were not there.
-        precise: whether it computes in float32 where the rest is `lowered`.
+        precise: whether it computes in float32 where the rest does not.
     """
     init = nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal()
     dtype = jnp.float32 if precise else None
     return nnx.Linear(inputs, outputs, dtype=dtype, kernel_init=init, rngs=rngs)
 
 
-def lowered(network: nnx.Module) -> nnx.Module:
-    """Return the network with its matrix products, but no sums, in bfloat16."""
+def use_bfloat16(network: nnx.Module) -> nnx.Module:
+    """Return the network, its layers that need not be precise now in bfloat16."""
     for _, module in nnx.iter_modules(network):
         if isinstance(module, nnx.Linear) and module.dtype is None:
             module.dtype = jnp.bfloat16

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pfnbo.errors import CheckpointError
 from pfnbo.pfn import anchored, kernel_head, row_token
 
 Config = kernel_head.Config | row_token.Config | anchored.Config
@@ -27,8 +28,16 @@ def described(config: Config) -> dict[str, Any]:
 
 def configured(facts: Mapping[str, Any]) -> Config:
     """Return the configuration that `described` gave."""
+    kind = facts.get("kind")
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"a network of kind {kind!r}: this pfnbo knows {', '.join(KINDS)}."
+        )
     sizes = {name: value for name, value in facts.items() if name != "kind"}
     parts = {"kernel": kernel_head.Config, "row": row_token.Config}
     for name in parts.keys() & sizes.keys():
         sizes[name] = parts[name](**sizes[name])
-    return KINDS[facts["kind"]](**sizes)
+    try:
+        return KINDS[kind](**sizes)
+    except TypeError as error:
+        raise CheckpointError(f"a {kind} network of other sizes: {error}.") from error

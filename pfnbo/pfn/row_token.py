@@ -22,7 +22,7 @@ from pfnbo.predictive import Mixture, Normal, Predictive
 
 SCALES = (1.0, 10.0)  # of the heads of a layer at first, geometrically spaced
 LOG_SCALES = (-8.0, 4.0)  # of the normals
-FARTHEST = 5.0  # where the last of the fixed bars begins
+FARTHEST = 5.0  # outer border of the fixed bars, whose last ones have tails
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pfnbo import checkpoint
 from pfnbo.compilation import jit
@@ -15,7 +16,7 @@ from pfnbo.errors import SettingError
 from pfnbo.kernel import blended
 from pfnbo.surrogates.gp import GP, GPPosterior, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
-from pfnbo.surrogates.rows import RowPosterior
+from pfnbo.surrogates.rows import RowPosterior, encode
 
 KERNEL = "blend"
 Network = tuple[Any, dict[str, Any]]  # structure and parameters
@@ -27,14 +28,20 @@ BEYOND = 2  # times the size of the tables of the training that a network may se
 
 @dataclass(frozen=True)
 class PFN:
-    """A prior-data fitted network with a kernel head, from a checkpoint.
+    """A prior-data fitted network from a checkpoint, of any of the three kinds.
+
+    A kernel head predicts by particles, which are Gaussian processes. A row-token
+    network predicts on its own and has no joint draws; one that corrects a kernel head
+    draws as that does, without its corrections.
 
     Args:
         name: of a checkpoint that comes with pfnbo, or the path of one.
         kept: number of particles kept of each output, the heaviest.
         gp: a Gaussian process whose fit is a particle, too, as heavy as its evidence
             and its prior make it, less a handicap: where rows are many, a search of
-            its own may find what the network does not. None leaves it out.
+            its own may find what the network does not. None leaves it out. Far beyond
+            the tables that the network was trained on a Gaussian process predicts
+            alone, this one or the default.
     """
 
     name: str | Path = "engineering"
@@ -53,12 +60,13 @@ class PFN:
 
         Far from the tables that it was trained on, the Gaussian process predicts alone.
         """
-        if self._reason(*data.x.shape):
+        rows = int(np.any(np.asarray(data.seen), 0).sum())
+        if self._reason(rows, data.x.shape[1]):
             return (self.gp or GP()).fit(key, data)
-        kernel, rows = _networks(self.name)
+        kernel, row = _networks(self.name)
         anchor = self._mixed(*kernel, key, data) if kernel else None
-        if rows:
-            return _encode(*rows, data, anchor)
+        if row:
+            return encode(*row, data, anchor)
         return anchor  # type: ignore[return-value]  # there is one or the other
 
     def told(self, rows: int, columns: int) -> str:
@@ -105,15 +113,15 @@ def _networks(name: str | Path) -> tuple[Network | None, Network | None]:
     config = configured(loaded.config["model"])
     whole = structure(config), loaded.params
     if isinstance(config, row_token.Config):
+        if not config.components:
+            raise SettingError(
+                f"{name} predicts fixed bars, for comparison only: to serve a network, "
+                "train it with components > 0."
+            )
         return None, whole
     if isinstance(config, anchored.Config):
         return (structure(config.kernel), loaded.params["kernel"]), whole
     return whole, None
-
-
-@functools.partial(jit, static_argnames="graph")
-def _encode(graph, params, data: Data, anchor: ParticlePosterior | None):
-    return RowPosterior.of(graph, params, data, anchor)
 
 
 @functools.partial(jit, static_argnames=("graph", "kept"))

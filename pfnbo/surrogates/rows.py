@@ -1,11 +1,13 @@
 """The posterior of networks whose tokens are rows: marginals, and no joint draws."""
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
 from pfnbo.predictive import Predictive
@@ -24,24 +26,6 @@ class RowPosterior:
     context: Any  # of each output
     anchor: ParticlePosterior | None  # what the network corrects
     graph: Any = field(metadata=dict(static=True))
-
-    @classmethod
-    def of(
-        cls, graph: Any, params: Any, data: Data, anchor: ParticlePosterior | None
-    ) -> "RowPosterior":
-        """Return the posterior after data, under the network of `graph`."""
-        from pfnbo.pfn.network import put_together  # imports flax
-
-        network = put_together(graph, params)
-        columns = jnp.ones(data.x.shape[1], bool)
-
-        def one(y, seen, others):
-            more = () if others is None else (others,)
-            return network.encode(data.x, y, seen, columns, *more)
-
-        others = None if anchor is None else anchor.leave_one_out()
-        context = jax.vmap(one)(data.y, data.seen, others)
-        return cls(params, data.x, data.y, data.seen, context, anchor, graph)
 
     def predict(
         self,
@@ -78,7 +62,7 @@ class RowPosterior:
     def condition(self, data: Data) -> "RowPosterior":
         """Return the posterior after other data, encoded anew."""
         anchor = None if self.anchor is None else self.anchor.condition(data)
-        return RowPosterior.of(self.graph, self.params, data, anchor)
+        return encode(self.graph, self.params, data, anchor)
 
     @property
     def fitted(self) -> jax.Array:
@@ -114,3 +98,22 @@ class RowPosterior:
                 "use acquisition='ei', 'pi' or 'ucb'."
             )
         return self.anchor
+
+
+@functools.partial(jit, static_argnames="graph")
+def encode(
+    graph: Any, params: Any, data: Data, anchor: ParticlePosterior | None
+) -> RowPosterior:
+    """Return the posterior after data, under the network of a structure."""
+    from pfnbo.pfn.network import put_together  # imports flax
+
+    network = put_together(graph, params)
+    columns = jnp.ones(data.x.shape[1], bool)
+
+    def one(y, seen, others):
+        more = () if others is None else (others,)
+        return network.encode(data.x, y, seen, columns, *more)
+
+    others = None if anchor is None else anchor.leave_one_out()
+    context = jax.vmap(one)(data.y, data.seen, others)
+    return RowPosterior(params, data.x, data.y, data.seen, context, anchor, graph)

@@ -10,7 +10,7 @@ from pfnbo.optimize import optimize
 from pfnbo.pfn.kernel_head import Config
 from pfnbo.pfn.models import described
 from pfnbo.pfn.network import taken_apart
-from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.gp import GP, GPPosterior
 from pfnbo.surrogates.pfn import PFN
 
 SMALL = Config(4, 2, cell_width=8, cell_blocks=1, width=16, heads=2)
@@ -125,6 +125,12 @@ def test_far_beyond_its_training_a_gp_predicts_and_the_result_says_so(folder):
         wide = PFN(folder).fit(jax.random.key(0), data)
         alone = GP().fit(jax.random.key(0), data)
         np.testing.assert_array_equal(wide.theta, alone.theta)
+    many = np.random.default_rng(0).random((129, 1))
+    with jax.enable_x64(True):
+        padded = pad(many[:100], np.sin(5 * many[None, :100, 0]), 256)
+        assert PFN(folder).fit(jax.random.key(0), padded).log_weight.shape[0] == 1
+        longer = PFN(folder).fit(jax.random.key(0), pad(many, many.T, 256))
+    assert isinstance(longer, GPPosterior)
     assert PFN(folder).told(9, 16) == f"PFN({str(folder)!r})"
     assert "17 columns, it was trained on up to 8" in PFN(folder).told(9, 17)
     assert "129 rows, it was trained on up to 64" in PFN(folder).told(129, 2)

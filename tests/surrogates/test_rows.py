@@ -4,10 +4,10 @@ import pytest
 
 from pfnbo import checkpoint
 from pfnbo.data import Data, pad
-from pfnbo.errors import SettingError
+from pfnbo.errors import CheckpointError, PretrainError, SettingError
 from pfnbo.optimize import optimize
 from pfnbo.pfn import anchored, kernel_head, row_token
-from pfnbo.pfn.models import described
+from pfnbo.pfn.models import configured, described
 from pfnbo.pfn.network import put_together, structure, taken_apart
 from pfnbo.surrogates.pfn import PFN
 
@@ -108,3 +108,20 @@ def test_joint_draws_are_refused_where_there_are_none(folders, data):
         posterior = PFN(folders["row_token"]).fit(jax.random.key(0), data)
     with pytest.raises(SettingError, match="no joint draws"):
         posterior.path(jax.random.key(0))
+
+
+def test_fixed_bars_are_not_served(tmp_path, data):
+    bars = row_token.Config(width=16, layers=1, heads=2, components=0, bars=10)
+    params = taken_apart(bars.build(jax.random.key(0)))[1]
+    about = {"model": described(bars), "sizes": SIZES, "tasks_seen": 0}
+    checkpoint.save(tmp_path / "bars", params, about)
+    with pytest.raises(SettingError, match="fixed bars"):
+        PFN(tmp_path / "bars").fit(jax.random.key(0), data)
+    with pytest.raises(PretrainError, match="at least 1 normal"):
+        anchored.Config(row=bars)
+
+
+def test_a_network_of_an_unknown_kind_is_refused():
+    for facts in ({}, {"kind": "oracle"}, {"kind": "row_token", "depth": 3}):
+        with pytest.raises(CheckpointError, match="network of"):
+            configured(facts)
