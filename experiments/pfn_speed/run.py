@@ -69,6 +69,7 @@ def main() -> None:
         "GP": (GP(), 20),
         "network": (PFN(), 20),
         "network alone": (PFN(gp=None), 20),
+        "anchored": (PFN("anchored"), 20),
     }
     costs = {name: [] for name in models}
     losses = {name: [] for name in models}
