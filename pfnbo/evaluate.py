@@ -58,9 +58,8 @@ def tasks(recipe: Recipe, capacity: int, count: int, seed: int) -> Task:
     """Return up to `count` tasks of as many columns as `COLUMNS` says."""
     sizes = Sizes(capacity, QUERIES, max(COLUMNS))
     key = jax.random.fold_in(jax.random.key(seed), capacity)
-    drawn = jit(lambda key: draw(key, recipe.prior, sizes, TRIES * count, 2 * count))(
-        key
-    )
+    batch, groups = TRIES * count, 2 * count
+    drawn = jit(lambda key: draw(key, recipe.prior, sizes, batch, groups))(key)
     if recipe.standardize:
         drawn = jax.vmap(standardized)(drawn)
     made = jax.tree.map(np.asarray, drawn)
@@ -107,8 +106,7 @@ def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:
             own = (scores.rows == rows) & ((scores.family == name) | (name == "all"))
             if own.any():
                 means = [f"{v:.2f}" for v in scores.loss[own].mean(0)]
-                span = f"{rows // 2 + 1}-{rows}"
-                lines.append([name, span, str(own.sum()), *means])
+                lines.append([name, *_size(rows, own), *means])
     return lines
 
 
@@ -118,10 +116,13 @@ def coverage(scores: Scores, models: Sequence[str]) -> list[list[str]]:
     for index, level in enumerate(LEVELS):
         for rows in ROWS:
             own = scores.rows == rows
-            if not own.any():
-                continue
-            shares = scores.covered[own, :, index].mean(0)
-            span = f"{rows // 2 + 1}-{rows}"
-            told = [f"{share:.0%}" for share in shares]
-            lines.append([f"{level:.0%}", span, str(own.sum()), *told])
+            if own.any():
+                shares = scores.covered[own, :, index].mean(0)
+                told = [f"{share:.0%}" for share in shares]
+                lines.append([f"{level:.0%}", *_size(rows, own), *told])
     return lines
+
+
+def _size(rows: int, own: np.ndarray) -> tuple[str, str]:
+    """Return the rows that tasks of a capacity see, and the number of tasks."""
+    return f"{rows // 2 + 1}-{rows}", str(own.sum())

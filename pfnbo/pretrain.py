@@ -5,7 +5,6 @@ import csv
 import functools
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,25 +21,19 @@ from tqdm import tqdm
 from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
-from pfnbo.exadam import exadam
 from pfnbo.pfn import anchored
 from pfnbo.pfn.blocks import use_bfloat16
 from pfnbo.pfn.loss import loss, standardized
 from pfnbo.pfn.models import Config, configured, described, frozen
 from pfnbo.pfn.network import put_together, taken_apart
 from pfnbo.recipe import Recipe
-from pfnbo.schedule import Schedule, Stage
+from pfnbo.schedule import OPTIMIZERS, Schedule, Stage
 from pfnbo.tasks.task import draw_group
 
 AXIS = "tasks"  # of the mesh, over which the groups of a step are spread
 SAVE_EVERY = 120.0  # seconds
 LOG_EVERY = 50  # steps
 TIMED = 5  # steps of each stage that a time budget is measured by
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "adamw": optax.adamw,
-    "muon": optax.contrib.muon,
-    "exadam": exadam,
-}
 
 
 class State(NamedTuple):
@@ -288,14 +281,15 @@ def _started(name: str | Path, model: Config, params: Any) -> tuple[Any, int]:
     """
     loaded = checkpoint.load(name)
     found = configured(loaded.config["model"])
+    started = loaded.params
     if isinstance(model, anchored.Config) and found == model.kernel:
-        return {**params, "kernel": loaded.params}, loaded.config["tasks_seen"]
-    if found != model:
+        started = {**params, "kernel": started}
+    if jax.tree.map(jnp.shape, started) != jax.tree.map(jnp.shape, params):
         raise PretrainError(
-            f"{name} holds another network than the recipe: give the recipe "
-            f"model of {described(found)}"
+            f"{name} holds another network than the recipe, of kind "
+            f"{loaded.config['model']['kind']}: give the recipe model={found}"
         )
-    return loaded.params, loaded.config["tasks_seen"]
+    return started, loaded.config["tasks_seen"]
 
 
 def pretrain(

@@ -1,9 +1,13 @@
 """How a network is trained: table sizes, batches, optimiser and learning rate."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import optax
+
 from pfnbo.errors import PretrainError
+from pfnbo.exadam import exadam
 from pfnbo.tasks.task import Sizes
 
 
@@ -34,8 +38,13 @@ STAGES = (
 )
 
 
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adamw": optax.adamw,
+    "muon": optax.contrib.muon,
+    "exadam": exadam,
+}
 CHOICES = {
-    "optimizer": ("adamw", "muon", "exadam"),
+    "optimizer": tuple(OPTIMIZERS),
     "decay": ("cosine", "wsd"),
     "compute": ("float32", "bfloat16"),
 }

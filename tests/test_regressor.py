@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import pfnbo
 from pfnbo import PFNRegressor
 
-CHECKS = list(estimator_checks_generator(PFNRegressor("engineering", kept=2)))
+CHECKS = list(estimator_checks_generator(PFNRegressor(kept=2)))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,13 @@ def test_quantiles_are_those_of_the_mean_and_deviation(rows):
     assert np.all((low < middle) & (middle < high))
 
 
+def test_quantiles_hold_their_shares_of_what_is_unseen(fitted):
+    x = np.random.default_rng(1).uniform([0, -50], [2, 50], (200, 2))
+    y = 1e3 + 50 * np.sin(3 * x[:, 0]) + 0.5 * x[:, 1]
+    low, high = fitted.predict(x, quantiles=[0.05, 0.95])
+    assert 0.7 < np.mean((low < y) & (y < high))
+
+
 def test_units_do_not_matter(fitted, rows):
     x, y = rows
     other = PFNRegressor().fit(x * [1e-6, 1e6] + [3, 0], 1e-9 * y)
@@ -59,12 +66,16 @@ def test_units_do_not_matter(fitted, rows):
     np.testing.assert_allclose(got, 1e-9 * expected, rtol=1e-4)
 
 
-def test_chunks_do_not_show(fitted, rows, monkeypatch):
+# A network of rows computes in float32, and another shape adds up in another order.
+@pytest.mark.parametrize(
+    ("network", "rtol"), [("engineering", 1e-9), ("anchored", 1e-5)]
+)
+def test_chunks_do_not_show(network, rtol, rows, monkeypatch):
+    fitted = PFNRegressor(network).fit(*rows)
     x = np.tile(rows[0], (5, 1))
     whole = fitted.predict(x, return_std=True)
     monkeypatch.setattr("pfnbo.regressor.CHUNK", 64)
-    # The network computes in float32, and another shape adds up in another order.
-    np.testing.assert_allclose(fitted.predict(x, return_std=True), whole, rtol=1e-5)
+    np.testing.assert_allclose(fitted.predict(x, return_std=True), whole, rtol=rtol)
 
 
 def test_queries_beyond_the_bounds_are_answered_at_the_edge(rows):

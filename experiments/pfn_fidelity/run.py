@@ -1,7 +1,7 @@
 """Prints losses and coverage of networks, next to Gaussian processes.
 
     python experiments/pfn_fidelity/run.py --tasks 200
-    python experiments/pfn_fidelity/run.py --tasks 30 --nuts 256
+    python experiments/pfn_fidelity/run.py --tasks 24 --nuts 200
 
 `pfnbo eval` with more models: networks, the last of them also without the fit
 of a Gaussian process among its particles; Gaussian processes with and without input
@@ -12,6 +12,7 @@ about ten minutes, most of them compilation; NUTS takes some seconds for each ta
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from pfnbo.evaluate import coverage, scores, table
 from pfnbo.recipe import load_recipe
@@ -30,11 +31,9 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=200, help="for each size")
     parser.add_argument("--nuts", type=int, metavar="STEPS", help="and as many draws")
     args = parser.parse_args()
-    models = {}
-    for name in args.checkpoints:
-        models[name] = PFN(name)
+    models: dict[str, Any] = {name: PFN(name) for name in args.checkpoints}
     last = args.checkpoints[-1]
-    models |= {f"{last}, no GP": PFN(last, gp=None)}
+    models[f"{last}, no GP"] = PFN(last, gp=None)
     models |= {"GP": GP(), "plain GP": GP(warp=False)}
     if args.nuts:
         models["NUTS"] = Nuts(args.nuts, args.nuts)
