@@ -112,7 +112,7 @@ def _checkpoint_table() -> str:
     for name, scores in checkpoint.names().items():
         facts = checkpoint.read_config(checkpoint.find(name))
         megabytes = f"{facts['params']['bytes'] / 1e6:.2f}"
-        told = "; ".join(f"{k} {_score(v)}" for k, v in scores.items())
+        told = ", ".join(f"{k} {_score(v)}" for k, v in scores.items())
         rows.append((name, megabytes, f"{facts['tasks_seen']:,}", told))
     return "\n".join(_aligned(rows))
 
