@@ -1,0 +1,1 @@
+"""One file for each command of `pfnbo`: `add` describes it, `_run` does it."""
