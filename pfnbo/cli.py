@@ -54,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--start", metavar="NAME", help="checkpoint to train further")
     train.add_argument("--resume", action="store_true", help="go on where it stopped")
     train.add_argument("--seed", type=int, default=0, help="same seed, same network")
+    train.add_argument(
+        "--distributed",
+        action="store_true",
+        help="one of the hosts of a cluster that train together",
+    )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=_pretrain)
     listing = commands.add_parser("problems", help="list the benchmark problems")
@@ -160,6 +165,8 @@ def _problems(args: argparse.Namespace) -> int:
 
 
 def _pretrain(args: argparse.Namespace) -> int:
+    if args.distributed:
+        _join_hosts()  # before any device is asked for
     from pfnbo import recipe  # imports flax, as the next one does, and optax
     from pfnbo.pretrain import pretrain
 
@@ -181,6 +188,19 @@ def _pretrain(args: argparse.Namespace) -> int:
         f"{training.seconds:.0f} s; the network is in {folder / 'checkpoint'}"
     )
     return 0 if training.done == training.total else INTERRUPTED
+
+
+def _join_hosts() -> None:
+    import jax
+
+    try:
+        jax.distributed.initialize()
+    except ValueError as error:
+        raise SettingError(
+            f"--distributed found no cluster ({error}): it reads Slurm, MPI, "
+            "Kubernetes and TPU pods. Elsewhere call jax.distributed.initialize("
+            "address, n, i) and pfnbo.pretrain.pretrain in a script."
+        ) from None
 
 
 def _duration(text: str) -> float:
