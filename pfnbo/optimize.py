@@ -15,6 +15,7 @@ from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import ObjectiveError, SettingError
 from pfnbo.optimizer import Optimizer
 from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.pfn import PFN
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
@@ -37,7 +38,7 @@ def optimize(
     batch_size: int = 1,
     executor: Executor | None = None,
     noise: str | float = "auto",
-    surrogate: GP | None = None,
+    surrogate: GP | PFN | None = None,
     acquisition: str = "auto",
     trust_region: bool | None = None,
     on_error: str = "raise",
@@ -68,7 +69,8 @@ def optimize(
         executor: any `concurrent.futures.Executor`; a new point is asked for as each
             evaluation ends.
         noise: "auto", or the standard deviation relative to that of `f`.
-        surrogate: the model, an exact `GP` by default.
+        surrogate: the model; by default `PFN()`, a trained network, where there are no
+            constraints and `noise` is "auto", else `GP()`, an exact Gaussian process.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.

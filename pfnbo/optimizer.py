@@ -16,6 +16,7 @@ from pfnbo.known import Known
 from pfnbo.space import Space, contains
 from pfnbo.strategy import CHOICES, Observations, Strategy
 from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.pfn import PFN
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
@@ -35,7 +36,8 @@ class Optimizer:
         n_initial: size of the space-filling design; default twice the dimension,
             between 4 and 20.
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
-        surrogate: the model, an exact `GP` by default.
+        surrogate: the model; by default `PFN()`, a trained network, where there are no
+            constraints and `noise` is "auto", else `GP()`, an exact Gaussian process.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
@@ -58,7 +60,7 @@ class Optimizer:
         seed: int | None = None,
         n_initial: int | None = None,
         noise: str | float = "auto",
-        surrogate: GP | None = None,
+        surrogate: GP | PFN | None = None,
         acquisition: str = "auto",
         trust_region: bool | None = None,
         constraints: Any = None,
@@ -294,9 +296,9 @@ def _noise(noise: Any) -> float | None:
     raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
 
 
-def _surrogate(given: Any, noise: float | None) -> GP:
+def _surrogate(given: Any, noise: float | None) -> GP | PFN | None:
     if given is None:
-        return GP(noise=noise)
+        return None if noise is None else GP(noise=noise)
     if isinstance(given, type) or not hasattr(given, "fit"):
         raise SettingError(
             f"surrogate is {given!r}: wanted a model such as pfnbo.GP()."

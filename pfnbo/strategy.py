@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,6 +19,7 @@ from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import GP, GPPosterior
+from pfnbo.surrogates.pfn import PFN
 from pfnbo.views import constraint_views, label_views, objective_views, stack
 
 INCUMBENTS = 3
@@ -68,13 +70,14 @@ class Strategy:
     """How the next points are chosen.
 
     Args:
-        surrogate: model of all outputs.
+        surrogate: model of all outputs; None takes the network `PFN()` where there are
+            no constraints and the Gaussian process `GP()` where there are.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
     """
 
-    surrogate: GP = GP()
+    surrogate: GP | PFN | None = None
     acquisition: str = "auto"
     trust_region: bool | None = None
 
@@ -123,10 +126,16 @@ class Strategy:
             row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
-    def told(self, rows: int, columns: int) -> str:
+    def model(self, constraints: int) -> GP | PFN:
+        """Return the surrogate for so many constraints."""
+        # By experiments/compare: with constraints both do as well, and a GP is faster.
+        return self.surrogate or (GP() if constraints else PFN())
+
+    def told(self, rows: int, columns: int, constraints: int) -> str:
         """Return what predicts from so many rows and columns, in words."""
-        told = getattr(self.surrogate, "told", None)
-        return told(rows, columns) if told else type(self.surrogate).__name__
+        model = self.model(constraints)
+        told = getattr(model, "told", None)
+        return told(rows, columns) if told else type(model).__name__
 
     def _named(self, noise: np.ndarray) -> str:
         if self.acquisition != "auto":
@@ -135,7 +144,7 @@ class Strategy:
 
     def fit(
         self, key: jax.Array, seen: Observations, extra: int = 0
-    ) -> tuple[GPPosterior, np.ndarray]:
+    ) -> tuple[Any, np.ndarray]:
         """Return the posterior of the chosen views, and the thresholds in them.
 
         Args:
@@ -158,7 +167,8 @@ class Strategy:
         y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
         chosen = choose_views(flat.x, y, known[:, 0], views.jacobian)
         pick = np.arange(len(outputs)), chosen
-        posterior = self.surrogate.fit(key, Data(flat.x, y[pick], known[pick]))
+        model = self.model(seen.g.shape[1])
+        posterior = model.fit(key, Data(flat.x, y[pick], known[pick]))
         return posterior, views.zero[pick][1:]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
