@@ -16,7 +16,9 @@ from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.space import Space
 from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
+from pfnbo.surrogates.student import TProcess
 
 if TYPE_CHECKING:
     from pfnbo.regressor import PFNRegressor
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GP",
+    "NNGP",
     "PFN",
     "PFNRegressor",
     "Categorical",
@@ -40,6 +43,7 @@ __all__ = [
     "SettingError",
     "Space",
     "SpaceError",
+    "TProcess",
     "TellError",
     "optimize",
 ]

@@ -1,8 +1,9 @@
 """Covariances of warped rows, their hyper-parameters `theta` and its prior.
 
 `theta` holds, for one output, the logarithms of d length-scales, of the d + d
-parameters of the input warp, of the weights of a "blend" of kernels (else nothing),
-of the signal variance and of the noise variance.
+parameters of the input warp, of what else the kernel has (the weights of a "blend", the
+variances of weights and biases of an infinite network), of the signal variance and of
+the noise variance.
 """
 
 import functools
@@ -14,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pfnbo.factor import log_evidence
+from pfnbo.factor import log_evidence, solve
+from pfnbo.infinite import Infinite
 
 LENGTH = 0.3  # median length-scale, times the square root of the dimension
 BEND_RATE = 4.0  # rate of the Laplace prior of the logarithms of the warp
@@ -22,6 +24,9 @@ LARGEST_BEND = 2.5  # of the same logarithms
 EDGE = 1e-6  # the warp may be infinitely steep at 0 and 1, so it stops short of them
 NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
 MEAN_VARIANCE = 1.0  # prior variance of the constant mean
+NETWORK = (math.log(10.0), math.log(1.3))  # medians of an infinite network's variances
+
+Kernel = str | Infinite
 
 
 def rbf(r2: jax.Array) -> jax.Array:
@@ -76,12 +81,32 @@ def covariance(
     theta: jax.Array,
     a: jax.Array,  # (n, d) warped
     b: jax.Array,  # (m, d) warped
-    kernel: str,
+    kernel: Kernel,
 ) -> jax.Array:
     """Return the prior covariance of warped rows, (n, m)."""
-    scale = jnp.exp(-theta[: a.shape[1]])[None]
-    r2 = _squared_distance((a - 0.5) * scale, (b - 0.5) * scale)
-    return jnp.exp(theta[-2]) * _correlation(theta, r2, kernel) + MEAN_VARIANCE
+    a, b = scaled(theta, a), scaled(theta, b)
+    if isinstance(kernel, Infinite):
+        correlation = kernel.covariance(a, b, *jnp.exp(theta[-4:-2]))
+    else:
+        correlation = _correlation(theta, _squared_distance(a, b), kernel)
+    return jnp.exp(theta[-2]) * correlation + MEAN_VARIANCE
+
+
+def variance(
+    theta: jax.Array,
+    a: jax.Array,  # (n, d) warped
+    kernel: Kernel,
+) -> jax.Array:
+    """Return the prior variance of warped rows, (n,)."""
+    shape = jnp.ones(a.shape[0], a.dtype)
+    if isinstance(kernel, Infinite):
+        shape = kernel.variance(scaled(theta, a), *jnp.exp(theta[-4:-2]))
+    return jnp.exp(theta[-2]) * shape + MEAN_VARIANCE
+
+
+def scaled(theta: jax.Array, a: jax.Array) -> jax.Array:
+    """Return warped rows `(n, d)` from the middle of the cube in length-scales."""
+    return (a - 0.5) * jnp.exp(-theta[: a.shape[1]])[None]
 
 
 def _correlation(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
@@ -111,7 +136,7 @@ def gram(
     theta: jax.Array,  # (3 d + 2,)
     rows: jax.Array,  # (n, d) warped
     seen: jax.Array,  # (n,) bool
-    kernel: str,
+    kernel: Kernel,
 ) -> jax.Array:
     """Return the covariance of noisy observations, (n, n).
 
@@ -128,10 +153,20 @@ def log_marginal_likelihood(
     x: jax.Array,  # (n, d) in the unit cube
     y: jax.Array,  # (n,)
     seen: jax.Array,  # (n,) bool
-    kernel: str,
+    kernel: Kernel,
+    shape: float | None = None,
 ) -> jax.Array:
-    """Log evidence of `theta` up to a constant (Rasmussen 2006, eq. 5.8)."""
-    return log_evidence(gram(theta, warp(theta, x), seen, kernel), y)
+    """Log evidence of `theta` up to a constant (Rasmussen 2006, eq. 5.8).
+
+    With a `shape` it is that of a Student-t process: the covariance is multiplied by an
+    inverse-gamma variable of this shape and rate (Shah et al. 2014, arXiv 1402.4306).
+    """
+    k = gram(theta, warp(theta, x), seen, kernel)
+    if shape is None:
+        return log_evidence(k, y)
+    solved, log_det = solve(k, y[:, None])
+    power = shape + jnp.sum(seen) / 2
+    return -power * jnp.log1p(y @ solved[:, 0] / (2 * shape)) - log_det / 2
 
 
 def log_prior(theta: jax.Array) -> jax.Array:
@@ -139,18 +174,21 @@ def log_prior(theta: jax.Array) -> jax.Array:
 
     Length-scales are log-normal and grow with sqrt(d) (Hvarfner et al. 2024, arXiv
     2402.02229). The warp is Laplace distributed around the identity, so that a column
-    stays straight unless the data ask for a bend.
+    stays straight unless the data ask for a bend. The variances of an infinite network
+    are log-normal around those of Li et al. 2024, arXiv 2305.20028.
     """
     d = (theta.shape[0] - 2) // 3
     length = theta[:d] - math.log(LENGTH * max(d, 1) ** 0.5)
-    bend = jnp.sqrt(theta[d:-2] ** 2 + 1e-4)  # |.|, but smooth at 0
+    bend = jnp.sqrt(theta[d : 3 * d] ** 2 + 1e-4)  # |.|, but smooth at 0
     signal = theta[-2] / 2
     noise = (theta[-1] - math.log(1e-6)) / 4
     squares = jnp.sum(length**2) + signal**2 + noise**2
+    if theta.shape[0] > 3 * d + 2:
+        squares += jnp.sum((theta[-4:-2] - jnp.asarray(NETWORK, theta.dtype)) ** 2)
     return -0.5 * squares - BEND_RATE * jnp.sum(bend)
 
 
-def blended(theta: jax.Array, kernel: str) -> jax.Array:
+def blended(theta: jax.Array, kernel: Kernel) -> jax.Array:
     """Return the `theta` of "blend" (..., 3 d + 2 + BLENDED) that is this kernel's."""
     logits = PURE * (2 * np.array([name == kernel for name in KERNELS]) - 1)
     logits = jnp.broadcast_to(
@@ -159,15 +197,17 @@ def blended(theta: jax.Array, kernel: str) -> jax.Array:
     return jnp.concatenate([theta[..., :-2], logits, theta[..., -2:]], -1)
 
 
-def start(d: int, length: float, noise: float) -> np.ndarray:
+def start(d: int, length: float, noise: float, kernel: Kernel = "") -> np.ndarray:
     """Return a first `theta` without a warp; `length` is in units of sqrt(d)."""
     lengths = [math.log(length * max(d, 1) ** 0.5)] * d
-    return np.array([*lengths, *[0.0] * (2 * d + 1), math.log(noise)])
+    more = NETWORK if isinstance(kernel, Infinite) else ()
+    return np.array([*lengths, *[0.0] * (2 * d), *more, 0.0, math.log(noise)])
 
 
-def limits(d: int, warped: bool) -> tuple[np.ndarray, np.ndarray]:
+def limits(d: int, warped: bool, kernel: Kernel = "") -> tuple[np.ndarray, np.ndarray]:
     """Return the corners of the box of `theta`; no warp is a box of no width."""
     bend = np.full(2 * d, LARGEST_BEND * warped)
-    low = [*[math.log(0.02)] * d, *-bend, math.log(1e-2), math.log(NOISE_FLOOR)]
-    high = [*[math.log(1e2)] * d, *bend, math.log(1e4), 0.0]
-    return np.array(low), np.array(high)
+    more = np.full(2 * isinstance(kernel, Infinite), math.log(1e2))
+    low = [math.log(0.02)] * d, -bend, -more, [math.log(1e-2), math.log(NOISE_FLOOR)]
+    high = [math.log(1e2)] * d, bend, more, [math.log(1e4), 0.0]
+    return np.concatenate(low), np.concatenate(high)

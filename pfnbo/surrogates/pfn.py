@@ -49,9 +49,13 @@ class PFN:
     gp: GP | None = GP()
 
     def __post_init__(self):
-        """Refuse a mixture of nothing."""
+        """Refuse a mixture of nothing, or with what is no particle."""
         if self.kept < 1:
             raise SettingError(f"kept is {self.kept}: at least 1 particle is needed.")
+        if self.gp is not None and not isinstance(self.gp.kernel, str):
+            raise SettingError(
+                f"gp has the kernel {self.gp.kernel}: wanted one by name, GP() or None."
+            )
 
     def fit(
         self, key: jax.Array, data: Data
