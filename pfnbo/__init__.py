@@ -22,6 +22,7 @@ from pfnbo.surrogates.laplace import Laplace
 from pfnbo.surrogates.mlp import MLP
 from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
+from pfnbo.surrogates.sghmc import SGHMC
 from pfnbo.surrogates.student import TProcess
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "NNGP",
     "PFN",
     "PFNRegressor",
+    "SGHMC",
     "Categorical",
     "CheckpointError",
     "Ensemble",

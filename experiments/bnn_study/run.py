@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from scipy.stats import qmc
 
-from pfnbo import GP, HMC, NNGP, Ensemble, Laplace, TProcess, calibration
+from pfnbo import GP, HMC, NNGP, SGHMC, Ensemble, Laplace, TProcess, calibration
 from pfnbo.data import bucket, pad
 from pfnbo.problems import get
 
@@ -29,6 +29,7 @@ SURROGATES = {
     "NNGP erf": NNGP("erf"),
     "t-process, NNGP": TProcess(NNGP()),
     "HMC": HMC(),
+    "SGHMC": SGHMC(),
     "ensemble": Ensemble(),
     "Laplace": Laplace(),
     "last layer": Laplace(last_layer=True),

@@ -1,7 +1,6 @@
 """Bayesian networks of finite width, sampled by Hamiltonian Monte Carlo."""
 
 import functools
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +12,16 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
-from pfnbo.surrogates.ensemble import Ensemble
+from pfnbo.surrogates.density import (
+    Sampling,
+    log_density,
+    noise_variances,
+    prepare,
+    values,
+)
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
 
-LOG_NOISE = (math.log(0.1), 0.3)  # mean and deviation of the noise's log a priori
 SAMPLERS = ("hmc", "nuts")
 
 
@@ -87,21 +91,9 @@ class HMC:
         Warns where the chains disagree or diverge, and says what to change.
         """
         start, sample = jax.random.split(key)
-        first = Ensemble(self.chains, self.network, self.noise).fit(start, data)
-        mean, sd = (math.log(max(self.noise, 1e-3)), 1e-4) if self.noise else LOG_NOISE
-        level = np.zeros((*first.noises.shape, 1))
-        places = np.concatenate([first.params, level], -1).astype(np.float32)
-        single = [np.asarray(a, np.float32) for a in (data.x, data.y)]
-        # Sampling takes half the time in single precision, and its errors are larger.
+        begin = prepare(start, data, self.network, self.noise, self.chains)
         with jax.enable_x64(False):
-            drawn = _sample(
-                sample,
-                Data(*single, np.asarray(data.seen)),  # type: ignore[arg-type]
-                places.reshape(-1, places.shape[-1]),
-                np.float32(mean),
-                np.float32(sd),
-                self,
-            )
+            drawn = _sample(sample, begin, self)
         params, noises, diagnostics = jax.tree.map(np.asarray, drawn)
         _warn(diagnostics, self)
         return posterior_of(data, params, noises, self.network, diagnostics)
@@ -126,21 +118,22 @@ def _warn(diagnostics: Diagnostics, model: HMC) -> None:
 
 
 @functools.partial(jit, static_argnames="model")
-def _sample(key, data: Data, starts, mean, sd, model: HMC) -> Any:
+def _sample(key, begin: Sampling, model: HMC) -> Any:
     """Return parameters (outputs, kept, p), noise variances and diagnostics."""
+    data, starts, mean, sd = begin
     outputs, chains = len(data.y), model.chains
     keys = jax.random.split(key, outputs * chains)
     y, seen = (jnp.repeat(a, chains, 0) for a in (data.y, data.seen))
 
     def chain(key, start, y, seen):
-        density = functools.partial(_log_density, model.network, data.x, y, seen)
+        density = functools.partial(log_density, model.network, data.x, y, seen)
         return _chain(key, lambda p: density(p, mean, sd), start, model)
 
     places, info = jax.vmap(chain)(keys, starts, y, seen)
     places, diverged, accepted = (
         a.reshape(outputs, chains, *a.shape[1:]) for a in (places, *info)
     )
-    f = jax.vmap(jax.vmap(jax.vmap(lambda p: _values(model.network, p[:-1], data.x))))(
+    f = jax.vmap(jax.vmap(jax.vmap(lambda p: values(model.network, p[:-1], data.x))))(
         places
     )
     r_hat, ess = jax.vmap(_agreement)(f, data.seen)
@@ -148,19 +141,7 @@ def _sample(key, data: Data, starts, mean, sd, model: HMC) -> Any:
     pool = places.reshape(outputs, -1, places.shape[-1])
     picks = np.linspace(0, pool.shape[1] - 1, model.kept).round().astype(int)
     kept = pool[:, picks]
-    return kept[..., :-1], jnp.exp(2 * (mean + sd * kept[..., -1])), told
-
-
-def _values(network: MLP, params: jax.Array, x: jax.Array) -> jax.Array:
-    return jax.vmap(network, (None, 0))(params, x)
-
-
-def _log_density(network: MLP, x, y, seen, place, mean, sd) -> jax.Array:
-    """Log posterior density of weights and scaled log noise, all unit normal before."""
-    log_noise = mean + sd * place[-1]
-    miss = jnp.where(seen, y - _values(network, place[:-1], x), 0)
-    fit = jnp.sum(miss**2) * jnp.exp(-2 * log_noise) / 2
-    return -fit - jnp.sum(seen) * log_noise - jnp.sum(place**2) / 2
+    return kept[..., :-1], noise_variances(kept, mean, sd), told
 
 
 def _chain(key, density, start, model: HMC):

@@ -162,7 +162,7 @@ class Laplace:
     Args:
         network: its form.
         last_layer: whether only the last layer is random, a Bayesian linear model of
-            what the network makes of its inputs.
+            what the network makes of its inputs: cheap, and too sure of itself.
         noise: None learns the noise by Laplace's evidence; a number is its standard
             deviation in units of the standardised output, at least 0.001.
         steps: of the training.

@@ -137,7 +137,7 @@ class MemberPosterior:
 
 
 def posterior_of(
-    data: Data, params: jax.Array, noises: jax.Array, network: MLP, diagnostics=None
+    data: Data, params: Any, noises: Any, network: MLP, diagnostics: Any = None
 ) -> MemberPosterior:
     """Return the posterior of equally likely networks."""
     outputs, s = noises.shape

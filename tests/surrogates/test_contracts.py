@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pfnbo
-from pfnbo import GP, HMC, MLP, NNGP, Ensemble, Laplace, TProcess
+from pfnbo import GP, HMC, MLP, NNGP, SGHMC, Ensemble, Laplace, TProcess
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
@@ -18,9 +18,11 @@ SURROGATES = {
     "nngp": NNGP(steps=20),
     "tprocess": TProcess(GP(steps=20, warp=False)),
     "laplace": Laplace(NET),
-    "last_layer": Laplace(NET, last_layer=True),
+    # Without its doubt about the features it takes noise to be honest.
+    "last_layer": Laplace(NET, last_layer=True, noise=0.2),
     "ensemble": Ensemble(8, NET, steps=12),
     "hmc": HMC(NET, chains=2, warmup=40, draws=40, kept=16, leapfrogs=20),
+    "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
 pytestmark = pytest.mark.filterwarnings(
     "ignore:R-hat is", "ignore:.*trajectories diverged"

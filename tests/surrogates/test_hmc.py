@@ -1,0 +1,75 @@
+"""Samplers against the conjugate posterior of a network without hidden layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pfnbo import HMC, MLP, SGHMC, SettingError
+from pfnbo.data import pad
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+N, NOISE = 8, 0.3
+X = RNG.uniform(size=(N, 2))
+Y = X[:, 0] - 2 * X[:, 1] + NOISE * RNG.normal(size=N)
+NEW = np.array([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]])
+LINEAR = MLP(())
+LONG = dict(warmup=100, draws=600, kept=800, chains=2)
+SAMPLERS = {
+    "hmc": HMC(LINEAR, NOISE, leapfrogs=10, **LONG),
+    "nuts": HMC(LINEAR, NOISE, sampler="nuts", **LONG),
+    "sghmc": SGHMC(LINEAR, NOISE, chains=8, draws=4000, kept=4000, step=0.05),
+}
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+def _values(posterior):
+    return np.asarray(jax.vmap(posterior.values, out_axes=-1)(jnp.asarray(NEW)))[0]
+
+
+def _features(x):
+    return np.c_[5**0.5 * (x - 0.5), np.full(len(x), 1.3**0.5)]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("count", [0, N])
+def test_samples_have_the_moments_of_the_conjugate_posterior(name, count):
+    y = np.where(np.arange(N) < count, Y, np.nan)
+    posterior = SAMPLERS[name].fit(KEY, pad(X, y[None], 16))
+    phi, new = _features(X[:count]), _features(NEW)
+    precision = np.eye(3) + phi.T @ phi / NOISE**2
+    mean = new @ np.linalg.solve(precision, phi.T @ Y[:count]) / NOISE**2
+    cov = new @ np.linalg.solve(precision, new.T)
+    values, sd = _values(posterior), np.sqrt(cov.diagonal())
+    assert np.max(np.abs(values.mean(0) - mean) / sd) < 0.2
+    np.testing.assert_allclose(np.cov(values.T), cov, atol=0.25 * cov.max())
+    if name != "sghmc":
+        assert float(posterior.diagnostics.r_hat[0]) < 1.05
+        assert int(posterior.diagnostics.divergences[0]) == 0
+
+
+def test_chains_that_do_not_agree_are_told_of():
+    model = HMC(MLP((20,)), chains=2, warmup=20, draws=4, kept=4, leapfrogs=1)
+    with pytest.warns(UserWarning, match=r"type HMC\(warmup=40"):
+        model.fit(KEY, pad(X, Y[None], 16))
+
+
+@pytest.mark.parametrize(
+    "make, match",
+    [
+        (lambda: HMC(sampler="gibbs"), "nuts"),
+        (lambda: HMC(chains=1), "at least 2"),
+        (lambda: HMC(draws=4, chains=2, kept=20), "keep fewer"),
+        (lambda: SGHMC(step=0.0), "above 0"),
+        (lambda: SGHMC(kept=1), "wanted 2"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(make, match):
+    with pytest.raises(SettingError, match=match):
+        make()
