@@ -1,8 +1,9 @@
 """Covariances of warped rows, their hyper-parameters `theta` and its prior.
 
-`theta` holds, for one output, the logarithms of d length-scales, of the d + d
-parameters of the input warp, of the weights of a "blend" of kernels (else nothing),
-of the signal variance and of the noise variance.
+`theta` holds, for one output, the logarithms of d length-scales and of the d + d
+parameters of the input warp; the logit of the additive share, if the name of the kernel
+ends in `ADDITIVE`; the logarithms of the weights of a "blend" of kernels, if it begins
+so; and the logarithms of the signal variance and of the noise variance.
 """
 
 import functools
@@ -22,6 +23,10 @@ LARGEST_BEND = 2.5  # of the same logarithms
 EDGE = 1e-6  # the warp may be infinitely steep at 0 and 1, so it stops short of them
 NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
 MEAN_VARIANCE = 1.0  # prior variance of the constant mean
+ADDITIVE = "+additive"  # a share of the signal is a sum of functions of one column
+SHARE, SHARE_SD = -1.0, 2.0  # normal prior of the logit of that share
+LARGEST_SHARE = 8.0  # of the same logit
+NO_SHARE = -16.0  # a share of nothing
 
 
 def rbf(r2: jax.Array) -> jax.Array:
@@ -79,17 +84,35 @@ def covariance(
     kernel: str,
 ) -> jax.Array:
     """Return the prior covariance of warped rows, (n, m)."""
-    scale = jnp.exp(-theta[: a.shape[1]])[None]
-    r2 = _squared_distance((a - 0.5) * scale, (b - 0.5) * scale)
-    return jnp.exp(theta[-2]) * _correlation(theta, r2, kernel) + MEAN_VARIANCE
+    d = a.shape[1]
+    scale = jnp.exp(-theta[:d])[None]
+    a, b = (a - 0.5) * scale, (b - 0.5) * scale
+    correlation = _joint(theta, _squared_distance(a, b), kernel.removesuffix(ADDITIVE))
+    if kernel.endswith(ADDITIVE) and d > 1:
+        share = jax.nn.sigmoid(theta[3 * d])
+        correlation = (1 - share) * correlation + share * _additive(a, b)
+    return jnp.exp(theta[-2]) * correlation + MEAN_VARIANCE
 
 
-def _correlation(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
+def _joint(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
     if kernel != "blend":
         return KERNELS[kernel](r2)
     weights = jax.nn.softmax(theta[-2 - BLENDED : -2])
     each = [w * k(r2) for w, k in zip(weights, KERNELS.values(), strict=True)]
     return functools.reduce(operator.add, each)
+
+
+def _additive(
+    a: jax.Array,  # (n, d) scaled
+    b: jax.Array,  # (m, d)
+) -> jax.Array:
+    """Return the correlation of a sum of functions of one column each, (n, m).
+
+    Length-scales grow with sqrt(d), and a column alone has no need of that.
+    Source: Duvenaud et al. 2011, arXiv 1112.4394, of first order.
+    """
+    r2 = a.shape[1] * (a[:, None] - b[None]) ** 2
+    return jnp.mean(matern52(r2), -1)
 
 
 def _squared_distance(
@@ -134,7 +157,7 @@ def log_marginal_likelihood(
     return log_evidence(gram(theta, warp(theta, x), seen, kernel), y)
 
 
-def log_prior(theta: jax.Array) -> jax.Array:
+def log_prior(theta: jax.Array, kernel: str) -> jax.Array:
     """Log density of `theta` up to a constant.
 
     Length-scales are log-normal and grow with sqrt(d) (Hvarfner et al. 2024, arXiv
@@ -143,31 +166,47 @@ def log_prior(theta: jax.Array) -> jax.Array:
     """
     d = (theta.shape[0] - 2) // 3
     length = theta[:d] - math.log(LENGTH * max(d, 1) ** 0.5)
-    bend = jnp.sqrt(theta[d:-2] ** 2 + 1e-4)  # |.|, but smooth at 0
+    bend = jnp.sqrt(theta[d : 3 * d] ** 2 + 1e-4)  # |.|, but smooth at 0
     signal = theta[-2] / 2
     noise = (theta[-1] - math.log(1e-6)) / 4
     squares = jnp.sum(length**2) + signal**2 + noise**2
+    if kernel.endswith(ADDITIVE):
+        squares += ((theta[3 * d] - SHARE) / SHARE_SD) ** 2
     return -0.5 * squares - BEND_RATE * jnp.sum(bend)
 
 
 def blended(theta: jax.Array, kernel: str) -> jax.Array:
-    """Return the `theta` of "blend" (..., 3 d + 2 + BLENDED) that is this kernel's."""
-    logits = PURE * (2 * np.array([name == kernel for name in KERNELS]) - 1)
+    """Return the `theta` of "blend", additive or not, that is this kernel's."""
+    joint = kernel.removesuffix(ADDITIVE)
+    logits = PURE * (2 * np.array([name == joint for name in KERNELS]) - 1)
     logits = jnp.broadcast_to(
         jnp.asarray(logits, theta.dtype), (*theta.shape[:-1], BLENDED)
     )
     return jnp.concatenate([theta[..., :-2], logits, theta[..., -2:]], -1)
 
 
-def start(d: int, length: float, noise: float) -> np.ndarray:
-    """Return a first `theta` without a warp; `length` is in units of sqrt(d)."""
+def shared(theta: jax.Array, d: int) -> jax.Array:
+    """Return the same `theta` for the additive kernel, with a share of nothing."""
+    none = jnp.full((*theta.shape[:-1], 1), NO_SHARE, theta.dtype)
+    return jnp.concatenate([theta[..., : 3 * d], none, theta[..., 3 * d :]], -1)
+
+
+def start(d: int, length: float, noise: float, *share: float) -> np.ndarray:
+    """Return a first `theta` without a warp; `length` is in units of sqrt(d).
+
+    The logit of an additive share, if one is given, is part of it.
+    """
     lengths = [math.log(length * max(d, 1) ** 0.5)] * d
-    return np.array([*lengths, *[0.0] * (2 * d + 1), math.log(noise)])
+    return np.array([*lengths, *[0.0] * 2 * d, *share, 0.0, math.log(noise)])
 
 
-def limits(d: int, warped: bool) -> tuple[np.ndarray, np.ndarray]:
+def limits(
+    d: int, warped: bool, additive: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the corners of the box of `theta`; no warp is a box of no width."""
     bend = np.full(2 * d, LARGEST_BEND * warped)
-    low = [*[math.log(0.02)] * d, *-bend, math.log(1e-2), math.log(NOISE_FLOOR)]
-    high = [*[math.log(1e2)] * d, *bend, math.log(1e4), 0.0]
+    share = [LARGEST_SHARE] * additive
+    low = [*[math.log(0.02)] * d, *-bend, *[-s for s in share]]
+    low += [math.log(1e-2), math.log(NOISE_FLOOR)]
+    high = [*[math.log(1e2)] * d, *bend, *share, math.log(1e4), 0.0]
     return np.array(low), np.array(high)

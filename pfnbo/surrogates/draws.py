@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from pfnbo.kernel import BLENDED, KERNELS, MEAN_VARIANCE
+from pfnbo.kernel import ADDITIVE, BLENDED, KERNELS, MEAN_VARIANCE
 from pfnbo.predictive import Normal
 
 FEATURES = 512  # frequencies; two features, sine and cosine, come with each
@@ -45,10 +46,21 @@ def spectrum(
     smooth kernel, a rough one of weight 1e-7 may be all the doubt that is left between
     the data, and drawn by its weight it would be missed.
     """
+    joint = kernel.removesuffix(ADDITIVE)
+    if joint != kernel and d > 1:
+        ours, own = jax.random.split(key)
+        waves, shares = spectrum(ours, joint, theta, features, d)
+        alone, even = _one_column(own, features, d, theta.dtype)
+        share = jax.nn.sigmoid(theta[:, 3 * d])[:, None]
+        alone = jnp.broadcast_to(alone[None], (len(theta), features, d))
+        return (
+            jnp.concatenate([waves, alone], 1),
+            jnp.concatenate([(1 - share) * shares, share * even[None]], 1),
+        )
     shape = (len(theta), features, d)
-    if kernel != "blend":
+    if joint != "blend":
         even = jnp.full(shape[:2], 1 / features, theta.dtype)
-        return frequencies(key, kernel, shape, theta.dtype), even
+        return frequencies(key, joint, shape, theta.dtype), even
     keys = jax.random.split(key, BLENDED)
     each = [
         frequencies(k, name, shape, theta.dtype)
@@ -56,6 +68,18 @@ def spectrum(
     ]
     weights = jax.nn.softmax(theta[:, -2 - BLENDED : -2])
     return jnp.concatenate(each, 1), jnp.repeat(weights / features, features, 1)
+
+
+def _one_column(key: jax.Array, features: int, d: int, dtype):
+    """Return frequencies (features, d) of the additive kernel, and their shares.
+
+    Columns take turns, and have the same share of the variance each.
+    """
+    column = np.arange(features) % d
+    along = frequencies(key, "matern52", (features, 1), dtype)
+    count = np.bincount(column, minlength=d)[column]
+    waves = d**0.5 * along * jax.nn.one_hot(column, d, dtype=dtype)
+    return waves, jnp.asarray(1 / (d * count), dtype)
 
 
 @jax.tree_util.register_dataclass

@@ -16,6 +16,7 @@ from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.factor import inverse_root
 from pfnbo.kernel import (
+    ADDITIVE,
     MEAN_VARIANCE,
     NOISE_FLOOR,
     covariance,
@@ -30,8 +31,9 @@ from pfnbo.kernel import (
 from pfnbo.predictive import Normal
 from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
 
-# Length-scale in units of sqrt(d), and noise variance, at the start of each fit.
-STARTS = ((0.3, 1e-4), (1.5, 1e-6), (0.3, 0.1))
+# Length-scale in units of sqrt(d), noise variance, and logit of the additive share at
+# the start of each fit; the last one, mostly additive, is left out without a share.
+STARTS = ((0.3, 1e-4, -3.0), (1.5, 1e-6, -3.0), (0.3, 0.1, -3.0), (0.3, 1e-4, 2.0))
 
 
 @jax.tree_util.register_dataclass
@@ -39,7 +41,7 @@ STARTS = ((0.3, 1e-4), (1.5, 1e-6), (0.3, 0.1))
 class GPPosterior:
     """One fitted Gaussian process per output; `kernel.py` tells what `theta` holds."""
 
-    theta: jax.Array  # (outputs, 3 d + 2)
+    theta: jax.Array  # (outputs, parameters)
     x: jax.Array  # (n, d)
     rows: jax.Array  # (outputs, n, d) warped x
     y: jax.Array  # (outputs, n)
@@ -196,16 +198,19 @@ class GP:
 
     Args:
         kernel: "rbf", "matern12", "matern32" or "matern52".
+        additive: whether a share of the signal, learned, is a sum of functions of one
+            column each, as of separable problems.
         noise: None learns the noise; a number fixes its standard deviation in units
             of the standardised output.
         warp: whether to learn a monotone warp of each column.
         steps: largest number of evaluations of each start.
 
     Source: Hvarfner et al. 2024, arXiv 2402.02229 (length-scales); Snoek et al. 2014,
-    arXiv 1402.0929 (warp).
+    arXiv 1402.0929 (warp); Duvenaud et al. 2011, arXiv 1112.4394 (additive share).
     """
 
     kernel: str = "matern52"
+    additive: bool = True
     noise: float | None = None
     warp: bool = True
     steps: int = 60
@@ -213,12 +218,14 @@ class GP:
     def fit(self, key: jax.Array, data: Data) -> GPPosterior:
         """Return the maximum a posteriori fit of every output; nothing is random."""
         d = data.x.shape[1]
-        low, high = limits(d, self.warp)
+        low, high = limits(d, self.warp, self.additive)
         if self.noise is not None:
             low[-1] = high[-1] = np.log(self.noise**2 + NOISE_FLOOR)
-        starts = np.stack([start(d, *pair) for pair in STARTS])
+        first = STARTS if self.additive else [s[:2] for s in STARTS[:-1]]
+        starts = np.stack([start(d, *values) for values in first])
         starts, low, high = (a.astype(data.x.dtype) for a in (starts, low, high))
-        return _fit(data, starts, low, high, self.kernel, self.steps)
+        kernel = self.kernel + ADDITIVE * self.additive
+        return _fit(data, starts, low, high, kernel, self.steps)
 
     def told(self, rows: int, columns: int) -> str:
         """Return what predicts, for the words of a result."""
@@ -235,7 +242,7 @@ def _fit(data: Data, starts, low, high, kernel: str, steps) -> GPPosterior:
     def one(y, seen, start):
         def loss(theta):
             likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel)
-            return -likelihood - log_prior(theta)
+            return -likelihood - log_prior(theta, kernel)
 
         return bfgs.minimize(
             jax.value_and_grad(loss), start, low, high, steps=steps, tolerance=1e-2
