@@ -69,8 +69,8 @@ def optimize(
         executor: any `concurrent.futures.Executor`; a new point is asked for as each
             evaluation ends.
         noise: "auto", or the standard deviation relative to that of `f`.
-        surrogate: the model; by default `PFN()`, a trained network, where there are no
-            constraints and `noise` is "auto", else `GP()`, an exact Gaussian process.
+        surrogate: the model, by default an exact `GP`, with an additive share where
+            there are no constraints.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.

@@ -36,8 +36,8 @@ class Optimizer:
         n_initial: size of the space-filling design; default twice the dimension,
             between 4 and 20.
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
-        surrogate: the model; by default `PFN()`, a trained network, where there are no
-            constraints and `noise` is "auto", else `GP()`, an exact Gaussian process.
+        surrogate: the model, by default an exact `GP`, with an additive share where
+            there are no constraints.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
@@ -74,8 +74,9 @@ class Optimizer:
         checks.choice("acquisition", acquisition, CHOICES)
         if trust_region is not None:
             checks.flag("trust_region", trust_region)
-        surrogate = _surrogate(surrogate, _noise(noise))
-        self.strategy = Strategy(surrogate, acquisition, trust_region)
+        self.strategy = Strategy(
+            _surrogate(surrogate), acquisition, trust_region, _noise(noise)
+        )
         self._known = _known(constraints, self.space)
         self._design = Design(self.space, self.seed, self._known)
         self._rows = np.zeros((0, self.space.columns))
@@ -296,10 +297,8 @@ def _noise(noise: Any) -> float | None:
     raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
 
 
-def _surrogate(given: Any, noise: float | None) -> GP | PFN | None:
-    if given is None:
-        return None if noise is None else GP(noise=noise)
-    if isinstance(given, type) or not hasattr(given, "fit"):
+def _surrogate(given: Any) -> GP | PFN | None:
+    if isinstance(given, type) or not (given is None or hasattr(given, "fit")):
         raise SettingError(
             f"surrogate is {given!r}: wanted a model such as pfnbo.GP()."
         )

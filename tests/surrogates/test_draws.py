@@ -75,6 +75,15 @@ def test_waves_have_the_covariance_of_the_kernel(kernel):
         assert got == pytest.approx(float(KERNELS[kernel](gap @ gap)), abs=0.005)
 
 
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_waves_with_heavy_tails_have_the_covariance_of_the_kernel(kernel):
+    waves, shares = draws.tailed(jax.random.key(0), kernel, (200_000, D), float)
+    assert float(shares.sum()) == pytest.approx(1.0)
+    for gap in (np.array([0.3, 0.1]), np.array([1.0, -1.0])):
+        got = float(shares @ jnp.cos(waves @ gap))
+        assert got == pytest.approx(float(KERNELS[kernel](gap @ gap)), abs=0.005)
+
+
 @pytest.mark.parametrize("d", [1, 3])
 def test_waves_of_one_column_have_the_covariance_of_the_additive_kernel(d):
     name, gap = "rbf" + ADDITIVE, np.array([0.3, 0.1, -0.5])[:d]
