@@ -88,8 +88,12 @@ class Optimizer:
 
     @property
     def pending(self) -> list[Any]:
-        """Points asked for and not yet told."""
+        """Points asked for and not yet told; set it where others ask, too."""
         return [self.space.decode(row) for row in self._pending]
+
+    @pending.setter
+    def pending(self, points: Sequence[Any]) -> None:
+        self._pending = [self.space.encode(x) for x in points]
 
     def enqueue(self, points: Any) -> None:
         """Let `ask` return these points before any other.
