@@ -12,8 +12,8 @@ from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.data import Data, bucket, pad
 from pfnbo.known import Known
+from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
-from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
@@ -114,7 +114,7 @@ class Strategy:
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
-            search = propose
+            search = game.propose if game.suits(space.grid) else propose
             if known is not None:
                 search = partial(allowed.propose, known=known)
             if anchors is not None:
