@@ -87,6 +87,7 @@ class Strategy:
         *,
         known: Known | None = None,
         anchors: np.ndarray | None = None,
+        fitted: tuple[GPPosterior, np.ndarray] | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -98,10 +99,11 @@ class Strategy:
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
             known: constraints that the row must satisfy.
             anchors: rows that satisfy them `(a, columns)`, to search around.
+            fitted: what `fit` returned for these observations, with room for `pending`.
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = self.fit(fit, seen, len(pending))
+            posterior, thresholds = fitted or self.fit(fit, seen, len(pending))
             feasible = seen.feasible
             if len(pending):
                 posterior, fantasies = _believe(posterior, seen.rows, pending)
