@@ -52,13 +52,14 @@ class Float:
         if self.levels == 1:
             return float(self.low)
         if self.step is not None:
-            return float(self.low + round(u * (self.levels - 1)) * self.step)
+            return self.nth(round(u * (self.levels - 1)))
         value = _from_unit(u, self.low, self.high, self.log)
         return float(min(max(value, self.low), self.high))
 
     def nth(self, level: int) -> float:
         """Return the legal value of that number, counted from `low`."""
-        return float(self.low + level * (self.step or 0.0))
+        # Rounding must not carry the last one over the end.
+        return float(min(self.low + level * (self.step or 0.0), self.high))
 
     def position(self, name: str, value: Any) -> float:
         """Return the position in [0, 1] of a legal value."""

@@ -88,11 +88,16 @@ class Optimizer:
         self._queue: list[np.ndarray] = []
         self._pending: list[np.ndarray] = []
         self.time_suggest: list[float] = []
+        self._fitted: Any = None  # what was told, and the model of it
 
     @property
     def pending(self) -> list[Any]:
-        """Points asked for and not yet told."""
+        """Points asked for and not yet told; set it where others ask, too."""
         return [self.space.decode(row) for row in self._pending]
+
+    @pending.setter
+    def pending(self, points: Sequence[Any]) -> None:
+        self._pending = [self.space.encode(x) for x in points]
 
     def enqueue(self, points: Any) -> None:
         """Let `ask` return these points before any other.
@@ -202,11 +207,29 @@ class Optimizer:
                 return row
         start = time.perf_counter()
         key = jax.random.fold_in(jax.random.key(self.seed), len(known))
+        seen = self._observations()
         row = self.strategy.suggest(
-            key, self.space, self._observations(), busy, **self._allowed(len(known))
+            key,
+            self.space,
+            seen,
+            busy,
+            fitted=self._model(key, seen, len(busy)),
+            **self._allowed(len(known)),
         )
         self.time_suggest.append(time.perf_counter() - start)
         return self._design.next(known) if row is None else self.space.snap(row)
+
+    def _model(self, key: jax.Array, seen: Observations, extra: int) -> Any:
+        """Return what the strategy fits, once for all points of a batch."""
+        told, rows = seen.g.shape, len(seen.f) + extra
+        if (
+            self._fitted is None
+            or self._fitted[0] != told
+            or self._fitted[1][0].x.shape[0] < rows
+        ):
+            with jax.enable_x64(True):
+                self._fitted = told, self.strategy.fit(key, seen, extra)
+        return self._fitted[1]
 
     def _allowed(self, seed: int) -> dict[str, Any]:
         if self._known is None:

@@ -13,8 +13,8 @@ from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.data import Data, bucket, pad
 from pfnbo.known import Known
+from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
-from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
@@ -92,6 +92,7 @@ class Strategy:
         *,
         known: Known | None = None,
         anchors: np.ndarray | None = None,
+        fitted: tuple[GPPosterior, np.ndarray] | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -103,10 +104,11 @@ class Strategy:
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
             known: constraints that the row must satisfy.
             anchors: rows that satisfy them `(a, columns)`, to search around.
+            fitted: what `fit` returned for these observations, with room for `pending`.
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = self.fit(fit, seen, len(pending))
+            posterior, thresholds = fitted or self.fit(fit, seen, len(pending))
             feasible = seen.feasible
             if len(pending):
                 posterior, fantasies = _believe(posterior, seen.rows, pending)
@@ -119,7 +121,7 @@ class Strategy:
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
-            search = propose
+            search = game.propose if game.suits(space.grid) else propose
             if known is not None:
                 search = partial(allowed.propose, known=known)
             if anchors is not None:

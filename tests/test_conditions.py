@@ -228,7 +228,7 @@ def _conditional(point):
 
 
 def test_optimize_finds_the_best_branch(tmp_path):
-    result = optimize(_conditional, MIXED, 30, seed=0)
+    result = optimize(_conditional, MIXED, 30, seed=0, acquisition="ei")
     assert result.success and result.fun < 0.02
     assert result.x.keys() == {"kind", "size", "rate"} and result.x["size"] == 8
     rows = np.stack([Space(MIXED).encode(x) for x in result.x_iters])
@@ -257,7 +257,9 @@ def test_known_constraints_see_the_active_parameters():
     def band(point):
         return point["rate"] - 0.05 if "rate" in point else -1.0
 
-    result = optimize(_conditional, MIXED, 14, seed=0, constraints=band)
+    result = optimize(
+        _conditional, MIXED, 14, seed=0, constraints=band, acquisition="ei"
+    )
     assert result.x_iters and all(band(x) <= 0 for x in result.x_iters)
     rows = np.stack([Space(MIXED).encode(x) for x in result.x_iters])
     assert len(np.unique(rows, axis=0)) == len(rows)
