@@ -170,7 +170,9 @@ def _filled(text: str, words: Mapping[str, Any]) -> str:
 def _new_folder(logs: Path) -> Path:
     """Make the next numbered folder, which no other process has."""
     logs.mkdir(parents=True, exist_ok=True)
-    number = 1 + max((int(p.name) for p in logs.iterdir() if p.name.isdigit()), default=0)
+    number = 1 + max(
+        (int(p.name) for p in logs.iterdir() if p.name.isdigit()), default=0
+    )
     while True:
         folder = logs / f"{number:04d}"
         try:

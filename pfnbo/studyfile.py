@@ -45,7 +45,6 @@ PARAMETER = {
     "choices": list,
     "ordered": bool,
 }
-ORDER = ("low", "high", "choices")  # of positional arguments
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _dimension(path: Path, name: str, given: Any) -> Any:
             f"{path}: parameter {name!r} has the keys {list(given)}: wanted "
             f"{sorted(needed)} and maybe {sorted(fields - needed)}."
         )
-    return kind(*(given.pop(key) for key in ORDER if key in given), **given)
+    return kind(**given)
 
 
 def _check(path: Path, where: str, given: Mapping[str, Any], known: Mapping) -> None:

@@ -45,11 +45,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _constraint(text: str) -> tuple[str, float]:
-    name, sign, value = text.rpartition("=")
+    name, _, value = text.rpartition("=")
     try:
         number = float(value)
     except ValueError:
-        sign = ""
-    if not sign or not name:
+        number = None
+    if not name or number is None:
         raise argparse.ArgumentTypeError(f"{text!r}: wanted NAME=VALUE")
     return name, number

@@ -1,14 +1,16 @@
 """The trials of a study in a storage, shared by all that work on it."""
 
+import contextlib
 import json
 import math
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import get_storage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -34,6 +36,19 @@ class Outcome:
     f: float = math.nan  # NaN where it failed
     g: Mapping[str, float] = field(default_factory=dict)  # NaN where unknown
     error: str = ""  # why it failed
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Say what the database said, and that it is no loss."""
+    try:
+        yield
+    except StorageInternalError as error:
+        cause = getattr(error.__cause__, "orig", error)
+        raise StorageError(
+            f"study {name!r} can't be read or written: {cause}. What was in it is "
+            "still there: type the same call again when this is put right."
+        ) from error
 
 
 class Ledger:
@@ -102,7 +117,8 @@ class Ledger:
 
     def news(self) -> list[tuple[dict[str, Any], Outcome]]:
         """Return what has ended since the last call, in the order of its end."""
-        trials = self._trials()
+        with _told(self.name):
+            trials = self._trials()
         self._seen = {t.number for t in trials}
         ended = [t for t in trials if t.state.is_finished() and t.params]
         new = [t for t in ended if t.number not in self._told]
@@ -141,6 +157,10 @@ class Ledger:
         Of two workers that choose the same point, or the last one allowed, at the
         same time, the one whose trial has the lower number keeps it.
         """
+        with _told(self.name):
+            return self._start(x)
+
+    def _start(self, x: Any) -> bool:
         mine = {} if self._owner is None else {OWNER: self._owner}
         trial = self._add(x, state=TrialState.RUNNING, system_attrs=mine)
         row = self.space.encode(x)
@@ -157,6 +177,10 @@ class Ledger:
 
     def finish(self, x: Any, outcome: Outcome) -> None:
         """Write what came of `x`, whether it was asked for or not."""
+        with _told(self.name):
+            self._finish(x, outcome)
+
+    def _finish(self, x: Any, outcome: Outcome) -> None:
         row = self.space.encode(x)
         same = [t for t in self._running() if self._at(t, row)]
         same.sort(key=lambda t: t.system_attrs.get(OWNER) != self._owner)
@@ -191,8 +215,6 @@ class Ledger:
             return self.storage.get_study_id_from_name(self.name)
         except KeyError:
             pass
-        from optuna.exceptions import DuplicatedStudyError
-
         try:
             return self.storage.create_new_study(directions, self.name)
         except DuplicatedStudyError:  # another worker was first
@@ -268,7 +290,8 @@ def _attributes(params: Mapping[str, Any], outcome: Outcome) -> tuple[dict, dict
 
 
 def _checksum(params: Mapping[str, Any], outcome: Outcome) -> int:
-    facts = [params, repr(outcome.f), sorted(outcome.g.items()), outcome.error]
+    f = repr(outcome.f + 0.0)  # SQLite keeps no negative zero
+    facts = [params, f, sorted(outcome.g.items()), outcome.error]
     return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
 
 

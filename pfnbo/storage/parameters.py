@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -54,16 +53,14 @@ def _distribution(name: str, dimension: Dimension) -> BaseDistribution:
         return CategoricalDistribution(labels)
     if isinstance(dimension, Int):
         return IntDistribution(int(dimension.low), int(dimension.high), dimension.log)
-    low = float(dimension.low)
-    return FloatDistribution(low, _high(dimension), dimension.log, dimension.step)
+    # No step: Optuna counts steps in decimals, and then refuses some legal values.
+    return FloatDistribution(float(dimension.low), _high(dimension), dimension.log)
 
 
 def _high(dimension: Float) -> float:
-    """Return the highest legal value, in the decimals in which Optuna counts steps."""
-    if dimension.step is None:
-        return float(dimension.high)
-    low, step = Decimal(str(float(dimension.low))), Decimal(str(dimension.step))
-    return float(low + (dimension.levels - 1) * step)
+    """Return the highest legal value."""
+    stepped = dimension.step is not None
+    return float(dimension.nth(dimension.levels - 1) if stepped else dimension.high)
 
 
 def _plain(dimension: Dimension, value: Any) -> Any:
@@ -71,7 +68,8 @@ def _plain(dimension: Dimension, value: Any) -> Any:
         return _label(dimension.choices[dimension.choices.index(value)])
     if isinstance(dimension, Int):
         return int(value)
-    return min(max(float(value), float(dimension.low)), _high(dimension))
+    value = min(max(float(value), float(dimension.low)), _high(dimension))
+    return value + 0.0  # SQLite keeps no negative zero
 
 
 def _choice(dimension: Dimension, value: Any) -> Any:
