@@ -8,7 +8,8 @@ PfnboError
 ├── ProblemError    (ValueError)    no benchmark problem of that name
 ├── CheckpointError (ValueError)    no checkpoint there, or not what it claims to be
 ├── RecipeError     (ValueError)    no recipe of that name, or a file without one
-└── PretrainError   (ValueError)    a training that can't start or be taken up again
+├── PretrainError   (ValueError)    a training that can't start or be taken up again
+└── BenchError      (ValueError)    a comparison without method, result or package
 """
 
 
@@ -46,3 +47,7 @@ class RecipeError(PfnboError, ValueError):
 
 class PretrainError(PfnboError, ValueError):
     """A training that can't start, or be taken up again."""
+
+
+class BenchError(PfnboError, ValueError):
+    """A comparison whose method, package or results are missing or damaged."""
