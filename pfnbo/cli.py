@@ -13,6 +13,7 @@ import numpy as np
 
 from pfnbo import checkpoint, problems
 from pfnbo.commands import bench
+from pfnbo.commands import report as report_command
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
     test.set_defaults(run=_eval)
     bench.add(commands)
+    report_command.add(commands)
     return parser
 
 
