@@ -233,8 +233,7 @@ def _notes(comparison: Comparison) -> str:
         "p": "that the method is as good as the first one: Wilcoxon's signed-rank "
         "test on the gaps, adjusted for their number after Holm.",
         "area": "under the curve of the gap after the design, in units of the median "
-        "gap "
-        "that designs leave: 0 is the optimum at once, 1 no better than a design.",
+        "gap that designs leave: 0 is the optimum at once, 1 no better than that.",
         f"gap / {base}": "median over problems of the gap in units of that of "
         f"{base}; smaller than 1 is better.",
         "gain": f"percent by which the mean best value is below that of {base}, where "

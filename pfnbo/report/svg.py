@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
 DASHES = ("", "7 3", "2 3", "9 3 2 3")  # colours alone do not tell all people enough
 MARKS = ("circle", "square", "diamond", "triangle")
 COLOURS = 8
-NAME = 120  # width of a long name
+LETTER, LINE = 6.4, 12  # width of a letter and height of a line, about
 
 Scale = Callable[[float], float]
 Limits = tuple[float, float]
@@ -65,6 +65,9 @@ def ticks(low: float, high: float, log: bool, most: int = 6) -> list[float]:
             math.ceil(math.log10(low) - 1e-9),
             math.floor(math.log10(high) + 1e-9),
         )
+        if last - first < 2:
+            steps = [m * 10.0**k for k in range(first - 1, last + 1) for m in (1, 2, 5)]
+            return [step for step in steps if low <= step <= high]
         every = max(1, math.ceil((last - first + 1) / most))
         return [10.0**k for k in range(first, last + 1, every)]
     rough = (high - low) / most or 1.0
@@ -159,21 +162,39 @@ def _path(across: np.ndarray, along: np.ndarray, x: Scale, y: Scale) -> str:
 def _marks(
     series: Sequence[Series], place: dict[str, int], x: Scale, y: Scale
 ) -> list[str]:
-    """Return a mark for each method, with names that do not cover each other."""
+    """Return a mark for each method, with its name where it covers nothing."""
     points = [(x(float(s.x[0])), y(float(s.y[0])), s.method) for s in series]
-    parts: list[str] = []
-    names: list[tuple[float, float]] = []
-    for a, b, method in sorted(points, key=lambda point: point[1]):
-        above = [q for p, q in names if abs(a - p) < NAME]
-        names.append((a, max([b + 4, *(q + 12 for q in above)])))
-        taken = names[-1][1]
-        parts.append(_mark(a, b, place[method]))
-        end = a > (LEFT + WIDTH) / 2
-        at, side = (a - 9, "end name") if end else (a + 9, "name")
-        parts.append(
-            f'<text x="{at:.1f}" y="{taken:.1f}" class="{side}">{escape(method)}</text>'
+    taken = [(a - 7, a + 7, b) for a, b, _ in points]
+    names, marks = [], []
+    for a, b, method in points:
+        spot = _free(a, b, LETTER * len(method), taken)
+        taken.append(spot)
+        at = f'x="{spot[0]:.1f}" y="{spot[2] + 4:.1f}"'
+        kind = f'class="name f{place[method] % COLOURS}"'
+        names.append(f"<text {at} {kind}>{escape(method)}</text>")
+        marks.append(_mark(a, b, place[method]))
+    return names + marks
+
+
+def _free(
+    a: float, b: float, width: float, taken: Sequence[tuple[float, float, float]]
+) -> tuple[float, float, float]:
+    """Return left, right and height of a name beside its mark, if possible free."""
+
+    def free(spot: tuple[float, float, float]) -> bool:
+        left, right, height = spot
+        inside = left >= LEFT and right <= WIDTH and TOP <= height <= HEIGHT - BOTTOM
+        return inside and not any(
+            left < other_right and other_left < right and abs(height - at) < LINE
+            for other_left, other_right, at in taken
         )
-    return parts
+
+    spots = [
+        (start, start + width, b + shift)
+        for shift in (0, LINE, -LINE, 2 * LINE, -2 * LINE)
+        for start in (a + 9, a - 9 - width)
+    ]
+    return next(filter(free, spots), spots[0])
 
 
 def _mark(a: float, b: float, number: int) -> str:

@@ -116,6 +116,8 @@ def test_runs_that_share_nothing_are_refused():
 def test_ticks_are_round_and_within():
     assert ticks(0, 1, False) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
     assert ticks(1e-5, 20, True) == pytest.approx([1e-5, 1e-3, 0.1, 10])
+    assert ticks(0.8, 20, True) == pytest.approx([1, 2, 5, 10, 20])
+    assert ticks(1.5, 4, True) == pytest.approx([2])
     assert all(3 <= t <= 47 for t in ticks(3, 47, False))
 
 
