@@ -1,4 +1,4 @@
-"""The command `pfnbo`: optimises benchmark problems and trains networks."""
+"""The command `pfnbo`: optimises, compares optimisers and trains networks."""
 
 import argparse
 import ast
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
-from pfnbo.commands import dashboard, run, suggest, tell
+from pfnbo.commands import bench, dashboard, run, suggest, tell
+from pfnbo.commands import report as report_command
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--tasks", type=int, default=50, help="of each number of rows")
     test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
     test.set_defaults(run=_eval)
-    for command in (run, suggest, tell, dashboard):
+    for command in (run, suggest, tell, dashboard, bench, report_command):
         command.add(commands)
     return parser
 

@@ -10,7 +10,8 @@ PfnboError
 ├── RecipeError     (ValueError)    no recipe of that name, or a file without one
 ├── PretrainError   (ValueError)    a training that can't start or be taken up again
 ├── StorageError    (OSError)       a study on disk that is damaged, foreign or full
-└── EvaluationError (RuntimeError)  an evaluation cut off, or whose process died
+├── EvaluationError (RuntimeError)  an evaluation cut off, or whose process died
+└── BenchError      (ValueError)    a comparison without method, result or package
 """
 
 
@@ -56,3 +57,7 @@ class StorageError(PfnboError, OSError):
 
 class EvaluationError(PfnboError, RuntimeError):
     """An evaluation that took too long, or whose process or program failed."""
+
+
+class BenchError(PfnboError, ValueError):
+    """A comparison whose method, package or results are missing or damaged."""
