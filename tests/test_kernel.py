@@ -143,7 +143,7 @@ EVERY = [*sorted(kernel.KERNELS), "matern52" + kernel.ADDITIVE]
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("corner", [0, 1])
 def test_the_gram_matrix_is_positive_in_every_corner(name, corner):
-    theta = kernel.limits(D, True, name.endswith(kernel.ADDITIVE))[corner]
+    theta = kernel.limits(D, True, name)[corner]
     theta[-1] = math.log(kernel.NOISE_FLOOR)
     rows = np.asarray(kernel.warp(theta, np.repeat(A, 2, axis=0)))
     k = np.asarray(kernel.gram(theta, rows, np.ones(10, bool), name))
@@ -151,12 +151,12 @@ def test_the_gram_matrix_is_positive_in_every_corner(name, corner):
 
 
 @pytest.mark.parametrize("d", [0, 1, 3])
-@pytest.mark.parametrize("share", [(), (-3.0,)])
-def test_starts_lie_inside_the_limits_and_are_straight(d, share):
-    theta = kernel.start(d, 0.3, 1e-4, *share)
+@pytest.mark.parametrize("name, more", [("rbf", 0), ("rbf" + kernel.ADDITIVE, 1)])
+def test_starts_lie_inside_the_limits_and_are_straight(d, name, more):
+    theta = kernel.start(d, 0.3, 1e-4, name, -3.0)
     for warped in (True, False):
-        low, high = kernel.limits(d, warped, bool(share))
-        assert theta.shape == low.shape == high.shape == (3 * d + len(share) + 2,)
+        low, high = kernel.limits(d, warped, name)
+        assert theta.shape == low.shape == high.shape == (3 * d + more + 2,)
         assert np.all((low <= theta) & (theta <= high))
         bend = slice(d, 3 * d)
         assert np.all((low < high)[bend] == warped)
@@ -171,12 +171,12 @@ def test_starts_lie_inside_the_limits_and_are_straight(d, share):
 @pytest.mark.parametrize("d", [0, 1, 3])
 @pytest.mark.parametrize("additive", [False, True])
 def test_the_prior_is_finite_everywhere_and_highest_at_its_mode(d, additive):
-    mode = kernel.start(d, kernel.LENGTH, 1e-6, *[kernel.SHARE] * additive)
     name = "matern52" + kernel.ADDITIVE * additive
+    mode = kernel.start(d, kernel.LENGTH, 1e-6, name)
     fn = jax.jit(jax.value_and_grad(lambda theta: kernel.log_prior(theta, name)))
     top, slope = fn(mode)
     np.testing.assert_allclose(slope, 0, atol=1e-9)
-    for end in kernel.limits(d, True, additive):
+    for end in kernel.limits(d, True, name):
         value, slope = fn(end)
         assert np.isfinite(value) and np.isfinite(slope).all() and value < top
     for step in 0.3 * np.eye(len(mode)):

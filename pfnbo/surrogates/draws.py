@@ -1,14 +1,22 @@
 """Draws of Gaussian processes as functions, which can be evaluated anywhere."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pfnbo.kernel import ADDITIVE, BLENDED, KERNELS, MEAN_VARIANCE
+from pfnbo.infinite import Infinite
+from pfnbo.kernel import (
+    ADDITIVE,
+    BLENDED,
+    KERNELS,
+    MEAN_VARIANCE,
+    Kernel,
+    scaled,
+)
 from pfnbo.predictive import Normal
 
 FEATURES = 512  # frequencies; two features, sine and cosine, come with each
@@ -152,6 +160,46 @@ def fourier(
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Wide:
+    """One prior draw of each output as a wide network and a constant."""
+
+    theta: jax.Array  # (outputs, parameters)
+    layers: Any  # of one network per output
+    level: jax.Array  # (outputs,)
+    network: Infinite = field(metadata=dict(static=True))
+
+    def __call__(
+        self,
+        x: jax.Array,  # (outputs, d) one point as each output sees it
+    ) -> jax.Array:
+        """Return the values at one point, (outputs,)."""
+
+        def one(theta, layers, x):
+            value = self.network.apply(layers, scaled(theta, x[None])[0])
+            return jnp.exp(theta[-2] / 2) * value
+
+        return self.level + jax.vmap(one)(self.theta, self.layers, x)
+
+
+def prior_draw(
+    key: jax.Array, kernel: Kernel, theta: jax.Array, d: int, features: int
+) -> Fourier | Wide:
+    """Return a draw from the prior: waves, or a wide network for an infinite one.
+
+    A layer of `infinite.WIDTH` units errs as much as half as many waves.
+    """
+    if not isinstance(kernel, Infinite):
+        return fourier(key, kernel, theta, d, features)
+    inner, constant = jax.random.split(key)
+    weight, bias = jnp.exp(theta[:, -4:-2]).T
+    keys = jax.random.split(inner, len(theta))
+    layers = jax.vmap(lambda k, w, b: kernel.draw(k, d, w, b))(keys, weight, bias)
+    level = MEAN_VARIANCE**0.5 * jax.random.normal(constant, weight.shape, theta.dtype)
+    return Wide(theta, layers, level, kernel)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Path:
     """One posterior draw of all latent outputs, a function of the point.
 
@@ -159,7 +207,7 @@ class Path:
     posterior mean of what the data say that the prior draw lacks.
     """
 
-    prior: Fourier
+    prior: Fourier | Wide
     update: Any  # a GPPosterior whose mean is the update
 
     def __call__(

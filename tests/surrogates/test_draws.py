@@ -87,7 +87,7 @@ def test_waves_with_heavy_tails_have_the_covariance_of_the_kernel(kernel):
 @pytest.mark.parametrize("d", [1, 3])
 def test_waves_of_one_column_have_the_covariance_of_the_additive_kernel(d):
     name, gap = "rbf" + ADDITIVE, np.array([0.3, 0.1, -0.5])[:d]
-    theta = np.insert(start(d, 1.0, 1e-4), 3 * d, 0.7)
+    theta = start(d, 1.0, 1e-4, name, 0.7)
     waves, shares = draws.spectrum(KEY, name, theta[None], 100_000, d)
     got = float(jnp.sum(shares[0] * jnp.cos(waves[0] @ gap)))
     theta[:d] = 0.0  # length-scales are applied later

@@ -120,7 +120,7 @@ def _density(theta, x, y, seen):
 def test_the_fit_is_a_maximum_of_the_posterior_density(warped):
     posterior = _posterior(warp=warped, steps=300)
     data = pad(X, Y, SIZE)
-    low, high = limits(D, warped, True)
+    low, high = limits(D, warped, KERNEL)
     # The default gives up after fewer steps, but not far below.
     assert np.all(_posterior(warp=warped).evidence > posterior.evidence - 0.1)
     for i in range(2):
