@@ -1,4 +1,4 @@
-"""The command `pfnbo`: optimises benchmark problems and trains networks."""
+"""The command `pfnbo`: optimises, compares optimisers and trains networks."""
 
 import argparse
 import ast
@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
+from pfnbo.commands import bench, dashboard, run, suggest, tell
+from pfnbo.commands import report as report_command
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
 from pfnbo.optimize import optimize
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return args.run(args)
-    except PfnboError as error:
+    except (PfnboError, ModuleNotFoundError) as error:
         print(f"pfnbo: {error}", file=sys.stderr)
         return USAGE_ERROR
 
@@ -38,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pfnbo", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("optimize", help="minimise a benchmark problem")
-    run.add_argument("problem", metavar="PROBLEM", help="a name of `pfnbo problems`")
-    run.add_argument("--trials", type=int, default=50, help="evaluations in total")
-    run.add_argument("--seed", type=int, default=0, help="same seed, same run")
-    run.add_argument("--initial", type=int, help="size of the space-filling design")
-    run.add_argument("--plot", type=Path, help="picture of the convergence to write")
-    run.add_argument("--json", type=Path, help="file for the whole result")
-    run.add_argument("--quiet", action="store_true", help="no progress bar")
-    run.set_defaults(run=_optimize)
+    solve = commands.add_parser("optimize", help="minimise a benchmark problem")
+    solve.add_argument("problem", metavar="PROBLEM", help="a name of `pfnbo problems`")
+    solve.add_argument("--trials", type=int, default=50, help="evaluations in total")
+    solve.add_argument("--seed", type=int, default=0, help="same seed, same run")
+    solve.add_argument("--initial", type=int, help="size of the space-filling design")
+    solve.add_argument("--plot", type=Path, help="picture of the convergence to write")
+    solve.add_argument("--json", type=Path, help="file for the whole result")
+    solve.add_argument("--quiet", action="store_true", help="no progress bar")
+    solve.set_defaults(run=_optimize)
     train = commands.add_parser("pretrain", help="train a network on a prior")
     train.add_argument("recipe", metavar="RECIPE", help="a name, or a Python file")
     train.add_argument("--folder", type=Path, help="for its state (runs/RECIPE)")
@@ -77,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--tasks", type=int, default=50, help="of each number of rows")
     test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
     test.set_defaults(run=_eval)
+    for command in (run, suggest, tell, dashboard, bench, report_command):
+        command.add(commands)
     return parser
 
 

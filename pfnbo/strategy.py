@@ -13,8 +13,8 @@ from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.data import Data, bucket, pad
 from pfnbo.known import Known
+from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
-from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
@@ -70,16 +70,18 @@ class Strategy:
     """How the next points are chosen.
 
     Args:
-        surrogate: model of all outputs; None takes the network `PFN()` where there are
-            no constraints and the Gaussian process `GP()` where there are.
+        surrogate: model of all outputs; None takes a `GP` of this noise, with an
+            additive share where there are no constraints.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
+        noise: of the default surrogate, as in `GP`.
     """
 
     surrogate: GP | PFN | None = None
     acquisition: str = "auto"
     trust_region: bool | None = None
+    noise: float | None = None
 
     def suggest(
         self,
@@ -90,6 +92,7 @@ class Strategy:
         *,
         known: Known | None = None,
         anchors: np.ndarray | None = None,
+        fitted: tuple[GPPosterior, np.ndarray] | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -101,10 +104,11 @@ class Strategy:
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
             known: constraints that the row must satisfy.
             anchors: rows that satisfy them `(a, columns)`, to search around.
+            fitted: what `fit` returned for these observations, with room for `pending`.
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = self.fit(fit, seen, len(pending))
+            posterior, thresholds = fitted or self.fit(fit, seen, len(pending))
             feasible = seen.feasible
             if len(pending):
                 posterior, fantasies = _believe(posterior, seen.rows, pending)
@@ -117,7 +121,7 @@ class Strategy:
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
-            search = propose
+            search = game.propose if game.suits(space.grid) else propose
             if known is not None:
                 search = partial(allowed.propose, known=known)
             if anchors is not None:
@@ -128,8 +132,8 @@ class Strategy:
 
     def model(self, constraints: int) -> GP | PFN:
         """Return the surrogate for so many constraints."""
-        # By experiments/compare: with constraints both do as well, and a GP is faster.
-        return self.surrogate or (GP() if constraints else PFN())
+        # A share in each of many outputs costs more than it gains.
+        return self.surrogate or GP(noise=self.noise, additive=not constraints)
 
     def told(self, rows: int, columns: int, constraints: int) -> str:
         """Return what predicts from so many rows and columns, in words."""

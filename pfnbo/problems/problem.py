@@ -8,6 +8,7 @@ import numpy as np
 
 from pfnbo.dimensions import Dimension, Float
 from pfnbo.errors import SpaceError
+from pfnbo.problems import interfaces
 from pfnbo.space import Space
 
 Result = tuple[float, np.ndarray]
@@ -90,6 +91,27 @@ class Problem:
     def feasible(self, x: Any) -> bool:
         """Return whether every constraint holds at x, within `tolerance`."""
         return bool(np.all(self.evaluate(x)[1] <= self.tolerance))
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Limits of the variables `(d, 2)`, as `scipy.optimize` takes them."""
+        return interfaces.bounds(self.space)
+
+    def objective(self, x: Any) -> float:
+        """Return f(x) alone."""
+        return self.evaluate(x)[0]
+
+    def limits(self, x: Any) -> np.ndarray:
+        """Return g(x) `(c,)` alone; each is feasible where <= 0."""
+        return self.evaluate(x)[1]
+
+    def as_optuna(self) -> interfaces.OptunaProblem:
+        """Return the problem in the shape of OptunaHub's `BaseProblem`."""
+        return interfaces.OptunaProblem(self)
+
+    def as_pymoo(self) -> Any:
+        """Return the problem as one of pymoo."""
+        return interfaces.pymoo_problem(self)
 
     def __repr__(self) -> str:
         """Return name and size."""

@@ -34,7 +34,7 @@ class NNGP:
     def gp(self) -> GP:
         """The Gaussian process that the network is."""
         kernel = Infinite(self.activation, self.depth)
-        return GP(kernel, self.noise, self.warp, self.steps)
+        return GP(kernel, noise=self.noise, warp=self.warp, steps=self.steps)
 
     def fit(self, key: jax.Array, data: Data) -> GPPosterior:
         """Return the maximum a posteriori fit of every output; nothing is random."""

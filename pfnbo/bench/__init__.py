@@ -1,0 +1,1 @@
+"""Honest comparison of optimisers: methods, a resumable runner, statistics."""

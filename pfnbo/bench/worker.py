@@ -1,0 +1,106 @@
+"""The process that runs methods: reads jobs from its input, one line of JSON each.
+
+It answers each by a line on its output: a run, or `{"error": ...}`. What methods print
+goes to its standard error. It ends with its input, also in the middle of a run, so that
+it never outlives the command that started it.
+"""
+
+import json
+import os
+import queue
+import random
+import resource
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from pfnbo import problems
+from pfnbo.bench.methods import METHODS, label, load
+from pfnbo.bench.results import Run, columns, line
+from pfnbo.bench.trace import shared_design
+from pfnbo.errors import PfnboError
+
+ALWAYS = ("pfnbo", "jax", "numpy", "scipy")
+
+
+def main() -> None:
+    """Answer jobs until the input ends."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a method that prints would break the protocol
+    for job in _jobs(sys.stdin):
+        try:
+            answer = line(execute(**job))
+        except PfnboError as error:
+            answer = json.dumps({"error": str(error)}) + "\n"
+        except Exception:
+            answer = json.dumps({"error": traceback.format_exc()}) + "\n"
+        out.write(answer)
+        out.flush()
+
+
+def execute(problem: str, method: str, seed: int, trials: int, initial: int) -> Run:
+    """Run one method on one problem with one seed in this process."""
+    random.seed(seed)
+    np.random.seed(seed)
+    task = problems.get(problem)
+    run = load(method)
+    _forget_peak()
+    rows = run(task, shared_design(task, initial, seed), trials, seed)
+    return Run(
+        problem=problem,
+        method=label(method),
+        seed=seed,
+        initial=initial,
+        **columns(rows[:trials]),
+        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILO,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(method),
+    )
+
+
+KILO = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss is in bytes there
+
+
+def _jobs(source: IO[str]) -> Iterable[dict[str, Any]]:
+    """Yield jobs; a thread of its own sees the end of the input at once."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for text in source:
+            waiting.put(text)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield json.loads(waiting.get())
+
+
+def _forget_peak() -> None:
+    """Count the peak of the memory from now on, where Linux lets us."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+def _versions(method: str) -> dict[str, str]:
+    name = method.partition(":")[0]
+    own = METHODS[name].package.split() if name in METHODS else []
+    told = {"python": sys.version.split()[0]}
+    for package in sorted({*ALWAYS, *own}):
+        try:
+            told[package] = version(package)
+        except PackageNotFoundError:  # used from a folder
+            told[package] = "not installed"
+    return told
+
+
+if __name__ == "__main__":
+    main()

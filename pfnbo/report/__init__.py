@@ -1,0 +1,1 @@
+"""Comparisons as one page without a network, and as pictures for papers."""

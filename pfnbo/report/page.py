@@ -1,0 +1,341 @@
+"""One self-contained HTML page of a comparison: nothing in it needs a network."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+
+from pfnbo.bench.methods import METHODS
+from pfnbo.report import charts, svg
+from pfnbo.report.charts import Chart
+from pfnbo.report.comparison import SOLVED, Comparison, middle
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows and what it is sorted by."""
+
+    text: str
+    value: float | str
+    best: bool = False
+
+
+def page(comparison: Comparison, title: str = "Comparison of optimisers") -> str:
+    """Return the whole page."""
+    folder = files("pfnbo.report")
+    style, script = (folder.joinpath(n).read_text() for n in ("page.css", "page.js"))
+    body = "".join(
+        [
+            _head(comparison, title),
+            _overview(comparison),
+            _gaps(comparison),
+            *(_problem(comparison, name) for name in comparison.problems),
+            _notes(comparison),
+        ]
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n"
+        '<link rel="icon" href="data:,">\n'  # else a browser asks a server for one
+        f"<style>\n{style}</style>\n</head>\n<body>\n{body}"
+        f"<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _head(comparison: Comparison, title: str) -> str:
+    runs = list(comparison.runs.values())
+    methods = comparison.methods
+    designs = sorted({run.initial for run in runs})
+    text = (
+        f"{_count(len(methods), 'method')} on "
+        f"{_count(len(comparison.problems), 'problem')}, "
+        f"{_count(len(comparison.seeds), 'seed')}: {len(runs):,} runs of "
+        f"{comparison.trials} evaluations, of which the first "
+        f"{' or '.join(map(str, designs))} are a design that all methods share."
+    )
+    days = sorted(run.date[:10] for run in runs if run.date)
+    if days:
+        text += f" Run {' to '.join(sorted({days[0], days[-1]}))}."
+    links = "".join(
+        f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name in comparison.problems
+    )
+    return (
+        f"<header><h1>{escape(title)}</h1><p>{text}</p>"
+        f'<nav aria-label="Sections"><a href="#overview">Overview</a>'
+        f'<a href="#gaps">Gaps</a>{links}<a href="#notes">Notes</a></nav></header>'
+        "\n<main>"
+    )
+
+
+def _overview(comparison: Comparison) -> str:
+    figures = [c for c in charts.overview(comparison) if c.series]
+    if not charts.constrained(list(comparison.runs.values())):
+        figures = [c for c in figures if c.name != "feasibility"]
+    return (
+        '<section id="overview"><h2>Overview</h2>'
+        + _table(_summary_head(comparison), _summary(comparison), "methods")
+        + _legend(comparison)
+        + _figures(comparison, figures)
+        + _lottery(comparison)
+        + "</section>\n"
+    )
+
+
+def _summary_head(comparison: Comparison) -> list[str]:
+    base = comparison.random or "random search"
+    return [
+        "method",
+        "mean rank",
+        "90 % interval",
+        "p",
+        "feasible runs",
+        f"within {100 * SOLVED:g} %",
+        "median gap",
+        "area",
+        f"gap / {base}",
+        "CPU s",
+        "wall s",
+        "MB",
+    ]
+
+
+def _summary(comparison: Comparison) -> list[list[Cell]]:
+    ranks = comparison.ranks
+    order = comparison.table.methods
+    areas = dict(zip(order, comparison.areas.values.mean(axis=0), strict=True))
+    rows = []
+    for method in comparison.methods:
+        i = order.index(method)
+        own = [comparison.finals[run.key] for run in comparison.shared(method)]
+        feasible = sum(math.isfinite(v) for v in own) / len(own)
+        within = sum(v <= SOLVED for v in own) / len(own)
+        interval = f"{ranks.low[i]:.2f} to {ranks.high[i]:.2f}"
+        rows.append(
+            [
+                Cell(method, method),
+                _cell(ranks.mean[i], f"{ranks.mean[i]:.2f}"),
+                _cell(ranks.low[i], interval),
+                _cell(comparison.p_values.get(method, math.nan)),
+                _cell(feasible, f"{100 * feasible:.0f} %"),
+                _cell(within, f"{100 * within:.0f} %"),
+                _cell(middle(own)),
+                _cell(areas[method]),
+                _cell(comparison.against_random(method)),
+                _cell(comparison.seconds(method)),
+                _cell(comparison.seconds(method, "wall")),
+                _cell(comparison.memory(method), digits=".0f"),
+            ]
+        )
+    return rows
+
+
+def _gaps(comparison: Comparison) -> str:
+    rows = []
+    for problem in comparison.problems:
+        values = [comparison.gap(problem, m) for m in comparison.methods]
+        best = min((v for v in values if not math.isnan(v)), default=math.nan)
+        link = f'<a href="#{_anchor(problem)}">{escape(problem)}</a>'
+        cells = [_cell(v, best=v == best) for v in values]
+        rows.append([Cell(link, problem), *cells])
+    return (
+        '<section id="gaps"><h2>Median gap to the best known design</h2>'
+        "<p>Relative to the optimum, absolute where that is 0. "
+        "The smallest of a row is bold; ∞ means that most runs found no feasible "
+        "design.</p>"
+        + _table(["problem", *comparison.methods], rows, "gaps", raw_first=True)
+        + "</section>\n"
+    )
+
+
+def _problem(comparison: Comparison, name: str) -> str:
+    figures = [charts.convergence(comparison, name)]
+    if charts.constrained(comparison.of(problem=name)):
+        figures.append(charts.feasibility(comparison, name))
+    head = ["method", "median gap", "best found", "feasible runs", "seeds", "gain"]
+    rows = []
+    for method in comparison.methods:
+        runs = comparison.of(problem=name, method=method)
+        if not runs:
+            continue
+        ends = [float(run.incumbents[-1]) for run in runs]
+        feasible = sum(map(math.isfinite, ends)) / len(ends)
+        gain = comparison.improvement(name, method)
+        rows.append(
+            [
+                Cell(method, method),
+                _cell(comparison.gap(name, method)),
+                _cell(min(ends), digits=".7g"),
+                _cell(feasible, f"{100 * feasible:.0f} %"),
+                _cell(len(runs), str(len(runs))),
+                _cell(gain, "" if math.isnan(gain) else f"{gain:+.3g} %"),
+            ]
+        )
+    return (
+        f'<section id="{_anchor(name)}"><h2>{escape(name)}</h2>'
+        + _facts(comparison, name)
+        + _legend(comparison)
+        + _figures(comparison, figures)
+        + _table(head, rows, name)
+        + '<p class="up"><a href="#overview">Overview</a></p></section>\n'
+    )
+
+
+def _facts(comparison: Comparison, name: str) -> str:
+    problem = comparison.problem(name)
+    best = f"{comparison.f_star[name]:.10g}"
+    if problem is None:
+        return f"<p>Best value of these runs {best}; nothing better is known.</p>"
+    lines = (problem.fn.__doc__ or "").strip().splitlines()
+    text = (
+        f"{escape(lines[0]) if lines else ''} "
+        f"{_count(problem.dim, 'variable')}, "
+        f"{_count(problem.n_constraints, 'constraint')}. Best known value {best}. "
+        f"Source: {escape(problem.source)}."
+    )
+    return f"<p>{text.strip()}</p>"
+
+
+def _lottery(comparison: Comparison) -> str:
+    spreads = comparison.spreads
+    if not spreads:
+        return ""
+    rows = [
+        [
+            Cell(spread.method, spread.method),
+            _cell(len(spread.settings), str(len(spread.settings))),
+            _cell(spread.scores[0]),
+            _cell(middle(spread.scores.tolist())),
+            _cell(spread.scores[-1]),
+            Cell(spread.settings[0], spread.settings[0]),
+            Cell(spread.settings[-1], spread.settings[-1]),
+        ]
+        for spread in spreads
+    ]
+    head = ["method", "settings", "best area", "median", "worst", "best is", "worst is"]
+    return (
+        "<h3>How much its own settings matter to a method</h3>"
+        "<p>A method whose best "
+        "setting wins while its others lose has been lucky, not good.</p>"
+        + _table(head, rows, "settings")
+    )
+
+
+def _notes(comparison: Comparison) -> str:
+    base = comparison.random or "random search"
+    terms = {
+        "gap": "of the best feasible design to the best known one, relative unless "
+        "that is 0; infinite before one is found. Evaluations that fail count.",
+        "mean rank": "1 is best; its interval is a bootstrap over the pairs of "
+        "problem and seed. The first table and the figures below it count the "
+        f"{len(comparison.table.pairs)} pairs that every method has run.",
+        "p": "that the method is as good as the first one: Wilcoxon's signed-rank "
+        "test on the gaps, adjusted for their number after Holm.",
+        "area": "under the curve of the gap after the design, in units of the median "
+        "gap that designs leave: 0 is the optimum at once, 1 no better than that.",
+        f"gap / {base}": "median over problems of the gap in units of that of "
+        f"{base}; smaller than 1 is better.",
+        "gain": f"percent by which the mean best value is below that of {base}, where "
+        "every run of both is feasible.",
+        "CPU s, wall s, MB": "median of the seconds that a suggestion took, on one "
+        "thread, and the largest peak of memory.",
+        "performance profile": "share of the pairs of problem and seed that a method "
+        f"solves to {100 * SOLVED:g} % with up to that multiple of the evaluations of "
+        "the fastest method.",
+    }
+    versions = {
+        f"{package} {version}"
+        for run in comparison.runs.values()
+        for package, version in run.versions.items()
+    }
+    told = (
+        f"<p>Versions: {escape(', '.join(sorted(versions)))}.</p>" if versions else ""
+    )
+    if comparison.left_out:
+        told += f"<p>{_count(comparison.left_out, 'shorter run')} left out.</p>"
+    kinds = {
+        method: METHODS[method.partition(":")[0]].about
+        for method in comparison.methods
+        if method.partition(":")[0] in METHODS
+    }
+    return (
+        '<section id="notes"><h2>Notes</h2>'
+        f"{_list(terms)}<h3>Methods</h3>{_list(kinds)}{told}</section></main>\n"
+    )
+
+
+def _list(terms: Mapping[str, str]) -> str:
+    rows = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in terms.items())
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _table(
+    head: Sequence[str], rows: list[list[Cell]], name: str, *, raw_first: bool = False
+) -> str:
+    """Return a table whose columns sort when their heads are pressed."""
+    top = "".join(
+        f'<th scope="col"><button type="button">{escape(word)}</button></th>'
+        for word in head
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(_td(cell, i, raw_first and not i) for i, cell in enumerate(row))
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(name)}">'
+        f'<table class="sortable"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _td(cell: Cell, column: int, raw: bool) -> str:
+    text = cell.text if raw else escape(cell.text)
+    text = f"<strong>{text}</strong>" if cell.best else text
+    value = escape(str(cell.value))
+    if not column:
+        return f'<th scope="row" data-value="{value}">{text}</th>'
+    return f'<td data-value="{value}">{text}</td>'
+
+
+def _figures(comparison: Comparison, figures: Sequence[Chart]) -> str:
+    place = {method: i for i, method in enumerate(comparison.methods)}
+    return (
+        '<div class="figures">'
+        + "".join(
+            f"<figure><figcaption>{escape(chart.title)}</figcaption>"
+            f"{svg.draw(chart, place)}</figure>"
+            for chart in figures
+        )
+        + "</div>"
+    )
+
+
+def _legend(comparison: Comparison) -> str:
+    items = "".join(
+        f"<li>{svg.swatch(i)}{escape(method)}</li>"
+        for i, method in enumerate(comparison.methods)
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _cell(
+    value: float, text: str | None = None, *, digits: str = ".2g", best: bool = False
+) -> Cell:
+    """Return a number as a cell; what is not known is an empty one and sorts last."""
+    value = float(value)
+    if math.isnan(value):
+        return Cell("", "nan")
+    if math.isinf(value):
+        return Cell("∞", value, best)
+    return Cell(f"{value:{digits}}" if text is None else text, value, best)
+
+
+def _anchor(name: str) -> str:
+    return f"problem-{name}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n or 'no'} {noun}s"

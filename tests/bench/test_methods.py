@@ -1,0 +1,128 @@
+"""Every method keeps the contract; penalties, failures and foreign commands."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pfnbo import problems
+from pfnbo.bench.methods import METHODS, label, load
+from pfnbo.bench.trace import Trace, shared_design, violation
+from pfnbo.errors import BenchError
+
+PEER = """
+import json, random, sys
+task = json.loads(sys.stdin.readline())
+rng = random.Random(task["seed"])
+assert len(task["x"]) == len(task["f"]) == len(task["g"]) == 4
+assert task["constraints"] and task["n_trials"] == 7
+while True:
+    x = []
+    for d in task["dimensions"]:
+        if d["kind"] == "choice":
+            x.append(rng.choice(d["choices"]))
+        elif d["kind"] == "int":
+            x.append(rng.randint(d["low"], d["high"]))
+        else:
+            x.append(rng.uniform(d["low"], d["high"]))
+    print(json.dumps({"x": x, "cpu": 0.5}), flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        break
+    assert set(json.loads(answer)) == {"f", "g"}
+"""
+CHEAP = [name for name in METHODS if name != "pfnbo_network"]  # slow to compile
+
+
+@pytest.mark.filterwarnings("default")  # those of other libraries are theirs
+@pytest.mark.parametrize("name", CHEAP)
+def test_a_method_evaluates_the_design_and_then_what_it_chooses(name):
+    if not METHODS[name].installed:
+        pytest.skip(f"{METHODS[name].package} is not installed")
+    problem = problems.get("gomez3")
+    x_init = shared_design(problem, 5, seed=3)
+    rows = load(name)(problem, x_init, 9, 3)
+    assert len(rows) == 9
+    first = Trace(problem)
+    first.design(x_init)
+    assert [row.f for row in rows[:5]] == [row.f for row in first.rows]
+    assert all(row.cpu == 0 for row in rows[:5])
+    assert all(row.wall > 0 for row in rows[5:])
+    assert len({row.f for row in rows[5:]}) > 1
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["cma", "optuna_tpe", "pymoo", "scipy_de"])
+def test_a_method_takes_steps_and_whole_numbers(name):
+    pytest.importorskip(METHODS[name].module)
+    problem = problems.get("pressure_vessel")
+    rows = load(name)(problem, shared_design(problem, 6, 0), 10, 0)
+    assert len(rows) == 10 and all(np.isfinite(row.f) for row in rows)
+
+
+def test_a_command_is_a_method(tmp_path):
+    script = tmp_path / "peer.py"
+    script.write_text(PEER)
+    spec = f"mine={sys.executable} {script}"
+    problem = problems.get("pressure_vessel")
+    rows = load(spec)(problem, shared_design(problem, 4, 0), 7, 0)
+    assert label(spec) == "mine" and len(rows) == 7
+    assert [row.cpu for row in rows] == [0.0] * 4 + [0.5] * 3
+
+
+def test_a_command_that_answers_nonsense_is_told_what_is_wanted():
+    problem = problems.get("gomez3")
+    spec = f"{sys.executable} -c \"print('hello')\""
+    with pytest.raises(BenchError, match=r"wanted one line such as"):
+        load(f"mine={spec}")(problem, shared_design(problem, 4, 0), 7, 0)
+
+
+def test_a_missing_package_says_what_to_type(monkeypatch):
+    lost = replace(METHODS["cma"], module="no_such_module")
+    monkeypatch.setitem(METHODS, "cma", lost)
+    with pytest.raises(BenchError, match="pip install cma"):
+        load("cma")
+
+
+def test_settings_reach_the_method(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "pfnbo.bench.methods.ours.pfnbo.optimize",
+        lambda *_, **given: seen.update(given),
+    )
+    problem = problems.get("branin")
+    load("pfnbo:acquisition=ucb,noise=0.0")(problem, np.zeros((0, 2)), 3, 1)
+    assert (seen["acquisition"], seen["noise"]) == ("ucb", 0.0)
+    load("pfnbo_network")(problem, np.zeros((0, 2)), 3, 1)
+    assert type(seen["surrogate"]).__name__ == "PFN"
+
+
+def test_a_penalty_lies_above_the_design_and_grows_with_the_violation():
+    problem = problems.get("gomez3")
+    trace = Trace(problem)
+    trace.design(shared_design(problem, 8, 0))
+    mild, grave = (trace.penalised(-5.0, np.array([g])) for g in (0.1, 2.0))
+    assert max(trace.f) < mild < grave
+    assert trace.penalised(-5.0, np.array([-1.0])) == -5.0
+
+
+def test_a_failed_evaluation_is_kept_as_one_and_told_as_the_worst():
+    branin = problems.get("branin")
+    calls = iter([False, True, False])
+
+    def flaky(x):
+        if next(calls):
+            raise ZeroDivisionError
+        return branin.fn(x)
+
+    trace = Trace(replace(branin, fn=flaky))
+    told = [trace.evaluate([0.0, 2.0])[0] for _ in range(3)]
+    assert told[1] == max(told)
+    assert [np.isnan(row.f) for row in trace.rows] == [False, True, False]
+
+
+def test_a_violation_below_the_tolerance_is_none():
+    assert violation(np.array([1e-4, -1]), tolerance=1e-3) == 0
+    assert violation(np.array([1e-4, -1])) == 1e-4
+    assert violation(np.zeros(0)) == 0
