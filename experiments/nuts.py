@@ -44,7 +44,7 @@ def _chain(key, data: Data, warmup: int, draws: int) -> jax.Array:
         theta = low + (high - low) * jax.nn.sigmoid(free)
         slope = jnp.sum(jax.nn.log_sigmoid(free) + jax.nn.log_sigmoid(-free))
         args = data.x, data.y[0], data.seen[0], KERNEL
-        return log_marginal_likelihood(theta, *args) + log_prior(theta) + slope
+        return log_marginal_likelihood(theta, *args) + log_prior(theta, KERNEL) + slope
 
     share = (start(data.x.shape[1], 0.3, 1e-4) - low) / (high - low)
     first = jnp.asarray(np.log(share / (1 - share)))

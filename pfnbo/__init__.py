@@ -15,8 +15,14 @@ from pfnbo.errors import (
 from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.space import Space
+from pfnbo.surrogates.ensemble import Ensemble
 from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.hmc import HMC
+from pfnbo.surrogates.laplace import Laplace
+from pfnbo.surrogates.mlp import MLP
+from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
+from pfnbo.surrogates.student import TProcess
 
 if TYPE_CHECKING:
     from pfnbo.regressor import PFNRegressor
@@ -26,12 +32,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GP",
+    "HMC",
+    "MLP",
+    "NNGP",
     "PFN",
     "PFNRegressor",
     "Categorical",
     "CheckpointError",
+    "Ensemble",
     "Float",
     "Int",
+    "Laplace",
     "ObjectiveError",
     "Optimizer",
     "PfnboError",
@@ -40,6 +51,7 @@ __all__ = [
     "SettingError",
     "Space",
     "SpaceError",
+    "TProcess",
     "TellError",
     "optimize",
 ]

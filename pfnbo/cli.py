@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
-from pfnbo.commands import bench
+from pfnbo.commands import bench, dashboard, run, suggest, tell
 from pfnbo.commands import report as report_command
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return args.run(args)
-    except PfnboError as error:
+    except (PfnboError, ModuleNotFoundError) as error:
         print(f"pfnbo: {error}", file=sys.stderr)
         return USAGE_ERROR
 
@@ -40,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pfnbo", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("optimize", help="minimise a benchmark problem")
-    run.add_argument("problem", metavar="PROBLEM", help="a name of `pfnbo problems`")
-    run.add_argument("--trials", type=int, default=50, help="evaluations in total")
-    run.add_argument("--seed", type=int, default=0, help="same seed, same run")
-    run.add_argument("--initial", type=int, help="size of the space-filling design")
-    run.add_argument("--plot", type=Path, help="picture of the convergence to write")
-    run.add_argument("--json", type=Path, help="file for the whole result")
-    run.add_argument("--quiet", action="store_true", help="no progress bar")
-    run.set_defaults(run=_optimize)
+    solve = commands.add_parser("optimize", help="minimise a benchmark problem")
+    solve.add_argument("problem", metavar="PROBLEM", help="a name of `pfnbo problems`")
+    solve.add_argument("--trials", type=int, default=50, help="evaluations in total")
+    solve.add_argument("--seed", type=int, default=0, help="same seed, same run")
+    solve.add_argument("--initial", type=int, help="size of the space-filling design")
+    solve.add_argument("--plot", type=Path, help="picture of the convergence to write")
+    solve.add_argument("--json", type=Path, help="file for the whole result")
+    solve.add_argument("--quiet", action="store_true", help="no progress bar")
+    solve.set_defaults(run=_optimize)
     train = commands.add_parser("pretrain", help="train a network on a prior")
     train.add_argument("recipe", metavar="RECIPE", help="a name, or a Python file")
     train.add_argument("--folder", type=Path, help="for its state (runs/RECIPE)")
@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--start", metavar="NAME", help="checkpoint to train further")
     train.add_argument("--resume", action="store_true", help="go on where it stopped")
     train.add_argument("--seed", type=int, default=0, help="same seed, same network")
+    train.add_argument(
+        "--distributed",
+        action="store_true",
+        help="one of the hosts of a cluster that train together",
+    )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=_pretrain)
     listing = commands.add_parser("problems", help="list the benchmark problems")
@@ -74,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--tasks", type=int, default=50, help="of each number of rows")
     test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
     test.set_defaults(run=_eval)
-    bench.add(commands)
-    report_command.add(commands)
+    for command in (run, suggest, tell, dashboard, bench, report_command):
+        command.add(commands)
     return parser
 
 
@@ -164,6 +169,8 @@ def _problems(args: argparse.Namespace) -> int:
 
 
 def _pretrain(args: argparse.Namespace) -> int:
+    if args.distributed:
+        _join_hosts()  # before any device is asked for
     from pfnbo import recipe  # imports flax, as the next one does, and optax
     from pfnbo.pretrain import pretrain
 
@@ -185,6 +192,19 @@ def _pretrain(args: argparse.Namespace) -> int:
         f"{training.seconds:.0f} s; the network is in {folder / 'checkpoint'}"
     )
     return 0 if training.done == training.total else INTERRUPTED
+
+
+def _join_hosts() -> None:
+    import jax
+
+    try:
+        jax.distributed.initialize()
+    except ValueError as error:
+        raise SettingError(
+            f"--distributed found no cluster ({error}): it reads Slurm, MPI, "
+            "Kubernetes and TPU pods. Elsewhere call jax.distributed.initialize("
+            "address, n, i) and pfnbo.pretrain.pretrain in a script."
+        ) from None
 
 
 def _duration(text: str) -> float:

@@ -48,7 +48,7 @@ class Design:
         """
         while True:
             for row in self._rows[self._first :]:
-                if not contains(taken, row):
+                if not contains(taken, self.space.snap(row)):  # as it is told
                     return row
                 self._first += 1
             if not self._grow():

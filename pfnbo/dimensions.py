@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +20,15 @@ class Float:
         high: largest value; equal to `low` fixes the parameter.
         log: search uniformly in the logarithm; needs `low > 0`.
         step: distance of the legal values, counted from `low`.
+        when: values of other dimensions, by name, where this one is active: {"kernel":
+            "rbf"}, or a list for one of several; all must hold. None is always.
     """
 
     low: float
     high: float
     log: bool = field(default=False, kw_only=True)
     step: float | None = field(default=None, kw_only=True)
+    when: Mapping[str, Any] | None = field(default=None, kw_only=True, hash=False)
 
     def check(self, name: str) -> None:
         """Raise `SpaceError` when the limits have no meaning."""
@@ -48,13 +52,14 @@ class Float:
         if self.levels == 1:
             return float(self.low)
         if self.step is not None:
-            return float(self.low + round(u * (self.levels - 1)) * self.step)
+            return self.nth(round(u * (self.levels - 1)))
         value = _from_unit(u, self.low, self.high, self.log)
         return float(min(max(value, self.low), self.high))
 
     def nth(self, level: int) -> float:
         """Return the legal value of that number, counted from `low`."""
-        return float(self.low + level * (self.step or 0.0))
+        # Rounding must not carry the last one over the end.
+        return float(min(self.low + level * (self.step or 0.0), self.high))
 
     def position(self, name: str, value: Any) -> float:
         """Return the position in [0, 1] of a legal value."""
@@ -77,11 +82,13 @@ class Int:
         low: smallest value.
         high: largest value.
         log: search uniformly in the logarithm; needs `low > 0`.
+        when: where it is active, as of `Float`.
     """
 
     low: int
     high: int
     log: bool = field(default=False, kw_only=True)
+    when: Mapping[str, Any] | None = field(default=None, kw_only=True, hash=False)
 
     def check(self, name: str) -> None:
         """Raise `SpaceError` when the limits have no meaning."""
@@ -123,10 +130,12 @@ class Categorical:
         choices: the values, all different.
         ordered: neighbours in `choices` are alike (a list of plate thicknesses);
             otherwise all pairs are equally far apart.
+        when: where it is active, as of `Float`.
     """
 
     choices: tuple[Any, ...]
     ordered: bool = field(default=False, kw_only=True)
+    when: Mapping[str, Any] | None = field(default=None, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
         """Accept any sequence of choices."""

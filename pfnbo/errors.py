@@ -9,6 +9,8 @@ PfnboError
 ├── CheckpointError (ValueError)    no checkpoint there, or not what it claims to be
 ├── RecipeError     (ValueError)    no recipe of that name, or a file without one
 ├── PretrainError   (ValueError)    a training that can't start or be taken up again
+├── StorageError    (OSError)       a study on disk that is damaged, foreign or full
+├── EvaluationError (RuntimeError)  an evaluation cut off, or whose process died
 └── BenchError      (ValueError)    a comparison without method, result or package
 """
 
@@ -47,6 +49,14 @@ class RecipeError(PfnboError, ValueError):
 
 class PretrainError(PfnboError, ValueError):
     """A training that can't start, or be taken up again."""
+
+
+class StorageError(PfnboError, OSError):
+    """A stored study that is damaged, foreign, full or out of reach."""
+
+
+class EvaluationError(PfnboError, RuntimeError):
+    """An evaluation that took too long, or whose process or program failed."""
 
 
 class BenchError(PfnboError, ValueError):

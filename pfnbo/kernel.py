@@ -1,8 +1,10 @@
 """Covariances of warped rows, their hyper-parameters `theta` and its prior.
 
-`theta` holds, for one output, the logarithms of d length-scales, of the d + d
-parameters of the input warp, of the weights of a "blend" of kernels (else nothing),
-of the signal variance and of the noise variance.
+`theta` holds, for one output, the logarithms of d length-scales and of the d + d
+parameters of the input warp; then what else the kernel has: the logit of the additive
+share, if its name ends in `ADDITIVE`, the logarithms of the weights of a "blend", or of
+the variances of weights and biases of an infinite network; and the logarithms of the
+signal variance and of the noise variance.
 """
 
 import functools
@@ -14,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pfnbo.factor import log_evidence
+from pfnbo.factor import log_evidence, solve
+from pfnbo.infinite import Infinite
 
 LENGTH = 0.3  # median length-scale, times the square root of the dimension
 BEND_RATE = 4.0  # rate of the Laplace prior of the logarithms of the warp
@@ -22,6 +25,13 @@ LARGEST_BEND = 2.5  # of the same logarithms
 EDGE = 1e-6  # the warp may be infinitely steep at 0 and 1, so it stops short of them
 NOISE_FLOOR = 1e-8  # variance, relative to the standardised output
 MEAN_VARIANCE = 1.0  # prior variance of the constant mean
+ADDITIVE = "+additive"  # a share of the signal is a sum of functions of one column
+SHARE, SHARE_SD = -1.0, 2.0  # normal prior of the logit of that share
+LARGEST_SHARE = 8.0  # of the same logit
+NO_SHARE = -16.0  # a share of nothing
+NETWORK = (math.log(10.0), math.log(1.3))  # medians of an infinite network's variances
+
+Kernel = str | Infinite
 
 
 def rbf(r2: jax.Array) -> jax.Array:
@@ -76,20 +86,63 @@ def covariance(
     theta: jax.Array,
     a: jax.Array,  # (n, d) warped
     b: jax.Array,  # (m, d) warped
-    kernel: str,
+    kernel: Kernel,
 ) -> jax.Array:
     """Return the prior covariance of warped rows, (n, m)."""
-    scale = jnp.exp(-theta[: a.shape[1]])[None]
-    r2 = _squared_distance((a - 0.5) * scale, (b - 0.5) * scale)
-    return jnp.exp(theta[-2]) * _correlation(theta, r2, kernel) + MEAN_VARIANCE
+    d = a.shape[1]
+    a, b = scaled(theta, a), scaled(theta, b)
+    if isinstance(kernel, Infinite):
+        correlation = kernel.covariance(a, b, *jnp.exp(theta[-4:-2]))
+    else:
+        name = kernel.removesuffix(ADDITIVE)
+        correlation = _joint(theta, _squared_distance(a, b), name)
+    if is_additive(kernel) and d > 1:
+        share = jax.nn.sigmoid(theta[3 * d])
+        correlation = (1 - share) * correlation + share * _additive(a, b)
+    return jnp.exp(theta[-2]) * correlation + MEAN_VARIANCE
 
 
-def _correlation(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
+def variance(
+    theta: jax.Array,
+    a: jax.Array,  # (n, d) warped
+    kernel: Kernel,
+) -> jax.Array:
+    """Return the prior variance of warped rows, (n,)."""
+    shape = jnp.ones(a.shape[0], a.dtype)
+    if isinstance(kernel, Infinite):
+        shape = kernel.variance(scaled(theta, a), *jnp.exp(theta[-4:-2]))
+    return jnp.exp(theta[-2]) * shape + MEAN_VARIANCE
+
+
+def scaled(theta: jax.Array, a: jax.Array) -> jax.Array:
+    """Return warped rows `(n, d)` from the middle of the cube in length-scales."""
+    return (a - 0.5) * jnp.exp(-theta[: a.shape[1]])[None]
+
+
+def is_additive(kernel: Kernel) -> bool:
+    """Return whether a share of the signal is a sum of functions of one column."""
+    return isinstance(kernel, str) and kernel.endswith(ADDITIVE)
+
+
+def _joint(theta: jax.Array, r2: jax.Array, kernel: str) -> jax.Array:
     if kernel != "blend":
         return KERNELS[kernel](r2)
     weights = jax.nn.softmax(theta[-2 - BLENDED : -2])
     each = [w * k(r2) for w, k in zip(weights, KERNELS.values(), strict=True)]
     return functools.reduce(operator.add, each)
+
+
+def _additive(
+    a: jax.Array,  # (n, d) scaled
+    b: jax.Array,  # (m, d)
+) -> jax.Array:
+    """Return the correlation of a sum of functions of one column each, (n, m).
+
+    Length-scales grow with sqrt(d), and a column alone has no need of that.
+    Source: Duvenaud et al. 2011, arXiv 1112.4394, of first order.
+    """
+    r2 = a.shape[1] * (a[:, None] - b[None]) ** 2
+    return jnp.mean(matern52(r2), -1)
 
 
 def _squared_distance(
@@ -111,7 +164,7 @@ def gram(
     theta: jax.Array,  # (3 d + 2,)
     rows: jax.Array,  # (n, d) warped
     seen: jax.Array,  # (n,) bool
-    kernel: str,
+    kernel: Kernel,
 ) -> jax.Array:
     """Return the covariance of noisy observations, (n, n).
 
@@ -128,46 +181,74 @@ def log_marginal_likelihood(
     x: jax.Array,  # (n, d) in the unit cube
     y: jax.Array,  # (n,)
     seen: jax.Array,  # (n,) bool
-    kernel: str,
+    kernel: Kernel,
+    shape: float | None = None,
 ) -> jax.Array:
-    """Log evidence of `theta` up to a constant (Rasmussen 2006, eq. 5.8)."""
-    return log_evidence(gram(theta, warp(theta, x), seen, kernel), y)
+    """Log evidence of `theta` up to a constant (Rasmussen 2006, eq. 5.8).
+
+    With a `shape` it is that of a Student-t process: the covariance is multiplied by an
+    inverse-gamma variable of this shape and rate (Shah et al. 2014, arXiv 1402.4306).
+    """
+    k = gram(theta, warp(theta, x), seen, kernel)
+    if shape is None:
+        return log_evidence(k, y)
+    solved, log_det = solve(k, y[:, None])
+    power = shape + jnp.sum(seen) / 2
+    return -power * jnp.log1p(y @ solved[:, 0] / (2 * shape)) - log_det / 2
 
 
-def log_prior(theta: jax.Array) -> jax.Array:
+def log_prior(theta: jax.Array, kernel: Kernel) -> jax.Array:
     """Log density of `theta` up to a constant.
 
     Length-scales are log-normal and grow with sqrt(d) (Hvarfner et al. 2024, arXiv
     2402.02229). The warp is Laplace distributed around the identity, so that a column
-    stays straight unless the data ask for a bend.
+    stays straight unless the data ask for a bend. The variances of an infinite network
+    are log-normal around those of Li et al. 2024, arXiv 2305.20028.
     """
     d = (theta.shape[0] - 2) // 3
     length = theta[:d] - math.log(LENGTH * max(d, 1) ** 0.5)
-    bend = jnp.sqrt(theta[d:-2] ** 2 + 1e-4)  # |.|, but smooth at 0
+    bend = jnp.sqrt(theta[d : 3 * d] ** 2 + 1e-4)  # |.|, but smooth at 0
     signal = theta[-2] / 2
     noise = (theta[-1] - math.log(1e-6)) / 4
     squares = jnp.sum(length**2) + signal**2 + noise**2
+    if is_additive(kernel):
+        squares += ((theta[3 * d] - SHARE) / SHARE_SD) ** 2
+    if isinstance(kernel, Infinite):
+        squares += jnp.sum((theta[-4:-2] - jnp.asarray(NETWORK, theta.dtype)) ** 2)
     return -0.5 * squares - BEND_RATE * jnp.sum(bend)
 
 
 def blended(theta: jax.Array, kernel: str) -> jax.Array:
-    """Return the `theta` of "blend" (..., 3 d + 2 + BLENDED) that is this kernel's."""
-    logits = PURE * (2 * np.array([name == kernel for name in KERNELS]) - 1)
+    """Return the `theta` of "blend", additive or not, that is this kernel's."""
+    joint = kernel.removesuffix(ADDITIVE)
+    logits = PURE * (2 * np.array([name == joint for name in KERNELS]) - 1)
     logits = jnp.broadcast_to(
         jnp.asarray(logits, theta.dtype), (*theta.shape[:-1], BLENDED)
     )
     return jnp.concatenate([theta[..., :-2], logits, theta[..., -2:]], -1)
 
 
-def start(d: int, length: float, noise: float) -> np.ndarray:
+def shared(theta: jax.Array, d: int) -> jax.Array:
+    """Return the same `theta` for the additive kernel, with a share of nothing."""
+    none = jnp.full((*theta.shape[:-1], 1), NO_SHARE, theta.dtype)
+    return jnp.concatenate([theta[..., : 3 * d], none, theta[..., 3 * d :]], -1)
+
+
+def start(
+    d: int, length: float, noise: float, kernel: Kernel = "", share: float = SHARE
+) -> np.ndarray:
     """Return a first `theta` without a warp; `length` is in units of sqrt(d)."""
     lengths = [math.log(length * max(d, 1) ** 0.5)] * d
-    return np.array([*lengths, *[0.0] * (2 * d + 1), math.log(noise)])
+    more = NETWORK if isinstance(kernel, Infinite) else (share,) * is_additive(kernel)
+    return np.array([*lengths, *[0.0] * (2 * d), *more, 0.0, math.log(noise)])
 
 
-def limits(d: int, warped: bool) -> tuple[np.ndarray, np.ndarray]:
+def limits(d: int, warped: bool, kernel: Kernel = "") -> tuple[np.ndarray, np.ndarray]:
     """Return the corners of the box of `theta`; no warp is a box of no width."""
     bend = np.full(2 * d, LARGEST_BEND * warped)
-    low = [*[math.log(0.02)] * d, *-bend, math.log(1e-2), math.log(NOISE_FLOOR)]
-    high = [*[math.log(1e2)] * d, *bend, math.log(1e4), 0.0]
-    return np.array(low), np.array(high)
+    more = np.full(1 * is_additive(kernel), LARGEST_SHARE)
+    if isinstance(kernel, Infinite):
+        more = np.full(2, math.log(1e2))
+    low = [math.log(0.02)] * d, -bend, -more, [math.log(1e-2), math.log(NOISE_FLOOR)]
+    high = [math.log(1e2)] * d, bend, more, [math.log(1e4), 0.0]
+    return np.concatenate(low), np.concatenate(high)

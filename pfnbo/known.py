@@ -132,7 +132,7 @@ class Known:
 
         Source: SLSQP, Kraft 1988.
         """
-        free = np.flatnonzero(self.space.grid.moving)
+        free = np.flatnonzero(self._free(row))
         met: list[tuple[float, np.ndarray]] = []
 
         def place(z: np.ndarray) -> np.ndarray:
@@ -176,7 +176,7 @@ class Known:
             if self.violation(best) >= self.violation(row):
                 break
             row = best
-        free = np.flatnonzero(self.space.grid.moving)
+        free = np.flatnonzero(self._free(row))
         if not len(free):
             return row
 
@@ -192,6 +192,11 @@ class Known:
         row = np.array(row)
         row[free] = found.x
         return row
+
+    def _free(self, row: np.ndarray) -> np.ndarray:
+        """Return which columns of a row are continuous and count."""
+        grid = self.space.grid
+        return grid.moving & grid.active(row, np)
 
     def _finite(self, row: np.ndarray) -> np.ndarray:
         """Return the values with a large number for NaN and infinity."""
@@ -271,6 +276,12 @@ def _linear(label: str, given: "LinearConstraint", space: Space) -> Callable:
         raise SettingError(
             f"{label} has a matrix of {matrix.shape[1]} columns: wanted {len(space)}, "
             f"one for each of {list(space.names)}."
+        )
+
+    if space.conditional:
+        raise SettingError(
+            f"{label} is linear in all parameters, of which some are not always "
+            "active: wanted a function, which finds only the active ones in a point."
         )
 
     def product(point: Any) -> np.ndarray:

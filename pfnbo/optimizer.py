@@ -14,11 +14,14 @@ from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
 from pfnbo.known import Known
 from pfnbo.space import Space, contains
+from pfnbo.storage import require_optuna
 from pfnbo.strategy import CHOICES, Observations, Strategy
 from pfnbo.surrogates.gp import GP
+from pfnbo.surrogates.pfn import PFN
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
+    from pfnbo.storage.ledger import Ledger
 
 ANCHORS = 13  # allowed points around which a suggestion is sought
 
@@ -35,7 +38,8 @@ class Optimizer:
         n_initial: size of the space-filling design; default twice the dimension,
             between 4 and 20.
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
-        surrogate: the model, an exact `GP` by default.
+        surrogate: the model, by default an exact `GP`, with an additive share where
+            there are no constraints.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
@@ -43,10 +47,16 @@ class Optimizer:
             function of a point with values `<= 0` where it is allowed, a scipy
             `LinearConstraint`, `NonlinearConstraint` or inequality dict, or a list
             of these. Points told or queued are not checked.
+        storage: where the study is kept and found again: "study.journal", "study.db",
+            an Optuna URL or an Optuna storage. Several processes may share it; what
+            one asked for stays pending for all until it is told.
+        name: of the study in the storage.
 
     Raises:
         SpaceError: when the bounds have no meaning.
-        SettingError: when another argument has none, or no point is allowed.
+        SettingError: when another argument has none, no point is allowed, or the
+            stored study searches something else.
+        StorageError: when the storage is damaged or out of reach.
     """
 
     def __init__(
@@ -58,22 +68,25 @@ class Optimizer:
         seed: int | None = None,
         n_initial: int | None = None,
         noise: str | float = "auto",
-        surrogate: GP | None = None,
+        surrogate: GP | PFN | None = None,
         acquisition: str = "auto",
         trust_region: bool | None = None,
         constraints: Any = None,
+        storage: Any = None,
+        name: str = "study",
     ) -> None:
         """Check every argument before anything is evaluated."""
         self.space = Space.from_bounds(bounds)
         self.constraint_names = checks.labels("n_constraints", n_constraints, "g")
         self.maximize = checks.flag("maximize", maximize)
-        self.seed = _seed(seed)
+        self.seed, self._seeded = _seed(seed), seed is not None
         self.n_initial = _initial(n_initial, len(self.space))
         checks.choice("acquisition", acquisition, CHOICES)
         if trust_region is not None:
             checks.flag("trust_region", trust_region)
-        surrogate = _surrogate(surrogate, _noise(noise))
-        self.strategy = Strategy(surrogate, acquisition, trust_region)
+        self.strategy = Strategy(
+            _surrogate(surrogate), acquisition, trust_region, _noise(noise)
+        )
         self._known = _known(constraints, self.space)
         self._design = Design(self.space, self.seed, self._known)
         self._rows = np.zeros((0, self.space.columns))
@@ -85,11 +98,40 @@ class Optimizer:
         self._queue: list[np.ndarray] = []
         self._pending: list[np.ndarray] = []
         self.time_suggest: list[float] = []
+        self._fitted: Any = None  # what was told, and the model of it
+        self._ledger: Ledger | None = None
+        if storage is not None:
+            require_optuna()
+            from pfnbo.storage.ledger import Ledger as Stored
+
+            self.attach(Stored(storage, name))
+
+    def attach(self, ledger: "Ledger") -> None:
+        """Go on with the study that a ledger holds, and keep everything in it.
+
+        Points queued that it has already are not asked for again.
+        """
+        names, seed = ledger.open(
+            self.space, self.constraint_names, self.maximize, self.seed
+        )
+        if names != self.constraint_names:
+            self.expect_constraints(names)
+        if seed is not None and not self._seeded:
+            self.seed = seed
+            self._design = Design(self.space, seed, self._known)
+        self._ledger = ledger
+        self._sync()
+        told = np.concatenate([self._rows, self._busy()])
+        self._queue = [row for row in self._queue if not contains(told, row)]
 
     @property
     def pending(self) -> list[Any]:
-        """Points asked for and not yet told."""
+        """Points asked for and not yet told; set it where others ask, too."""
         return [self.space.decode(row) for row in self._pending]
+
+    @pending.setter
+    def pending(self, points: Sequence[Any]) -> None:
+        self._pending = [self.space.encode(x) for x in points]
 
     def enqueue(self, points: Any) -> None:
         """Let `ask` return these points before any other.
@@ -113,7 +155,10 @@ class Optimizer:
                 f"the study has the constraints {self.constraint_names} already: "
                 "start another Optimizer."
             )
-        self.constraint_names = checks.labels("n_constraints", n_constraints, "g")
+        names = checks.labels("n_constraints", n_constraints, "g")
+        if self._ledger is not None:
+            self._ledger.expect(names)
+        self.constraint_names = names
         self._g = np.full((len(self._f), len(self.constraint_names)), np.nan)
 
     def ask(self, n: int = 1) -> list[Any]:
@@ -124,12 +169,35 @@ class Optimizer:
         """
         points = []
         for _ in range(checks.count("n", n, least=1)):
-            row = self._queue.pop(0) if self._queue else self._next()
+            row = self._take()
             if row is None:
                 break
             self._pending.append(row)
             points.append(self.space.decode(row))
         return points
+
+    def _take(self) -> np.ndarray | None:
+        """Return the next row, written down as pending where there is a storage."""
+        while True:
+            self._sync()
+            ledger = self._ledger
+            orphan = ledger.adopt() if ledger else None
+            if orphan is not None:
+                return self.space.encode(orphan)
+            if ledger and ledger.full:
+                return None
+            row = self._queue.pop(0) if self._queue else self._next()
+            if row is None or ledger is None or ledger.start(self.space.decode(row)):
+                return row
+
+    def _sync(self) -> None:
+        """Learn what this and other processes have written into the storage."""
+        if self._ledger is None:
+            return
+        for x, outcome in self._ledger.news():
+            g = [outcome.g.get(name, math.nan) for name in self.constraint_names]
+            self._append(self.space.encode(x), outcome.f, np.array(g), outcome.error)
+        self._pending = [self.space.encode(x) for x in self._ledger.pending().values()]
 
     def tell(
         self, x: Any, y: Any = None, g: Any = None, *, failed: bool | str = False
@@ -154,12 +222,30 @@ class Optimizer:
             constraints = self._constraints(g, x)
         dead = failed is not False or not math.isfinite(f)
         reason = failed if isinstance(failed, str) else f"objective was {f}"
-        self._pending = [p for p in self._pending if not contains(p[None], row)]
+        reason = (reason or "failed") if dead else ""
+        if self._ledger is None:
+            self._pending = [p for p in self._pending if not contains(p[None], row)]
+            self._append(row, f, constraints, reason)
+        else:
+            self._write(x, f, constraints, reason)
+
+    def _write(self, x: Any, f: float, g: np.ndarray, error: str) -> None:
+        from pfnbo.storage.ledger import Outcome
+
+        named = dict(zip(self.constraint_names, g.tolist(), strict=True))
+        try:
+            self._ledger.finish(x, Outcome(math.nan if error else f, named, error))  # type: ignore[union-attr]
+        except Exception as failure:
+            failure.add_note(f"not stored: {x} gave f={f}, g={g.tolist()} {error}")
+            raise
+        self._sync()
+
+    def _append(self, row: np.ndarray, f: float, g: np.ndarray, error: str) -> None:
         self._rows = np.vstack([self._rows, row])
-        self._f = np.append(self._f, np.nan if dead else f)
-        self._g = np.vstack([self._g, constraints])
-        self._failed = np.append(self._failed, dead)
-        self._errors.append(reason if dead else "")
+        self._f = np.append(self._f, np.nan if error else f)
+        self._g = np.vstack([self._g, g])
+        self._failed = np.append(self._failed, bool(error))
+        self._errors.append(error)
 
     def result(self, message: str = "", stop_reason: str = "") -> "Result":
         """Return everything evaluated so far and the best of it."""
@@ -187,8 +273,11 @@ class Optimizer:
             self._lawful += [self._known.allows(row) for row in new]
         return np.array(self._lawful or np.ones(len(self._rows)), bool)
 
+    def _busy(self) -> np.ndarray:
+        return np.reshape(self._pending, (len(self._pending), self.space.columns))
+
     def _next(self) -> np.ndarray | None:
-        busy = np.reshape(self._pending, (len(self._pending), self.space.columns))
+        busy = self._busy()
         known = np.concatenate([self._rows, busy])
         if self.space.cardinality <= len(np.unique(known, axis=0)):
             return None
@@ -199,11 +288,29 @@ class Optimizer:
                 return row
         start = time.perf_counter()
         key = jax.random.fold_in(jax.random.key(self.seed), len(known))
+        seen = self._observations()
         row = self.strategy.suggest(
-            key, self.space, self._observations(), busy, **self._allowed(len(known))
+            key,
+            self.space,
+            seen,
+            busy,
+            fitted=self._model(key, seen, len(busy)),
+            **self._allowed(len(known)),
         )
         self.time_suggest.append(time.perf_counter() - start)
         return self._design.next(known) if row is None else self.space.snap(row)
+
+    def _model(self, key: jax.Array, seen: Observations, extra: int) -> Any:
+        """Return what the strategy fits, once for all points of a batch."""
+        told, rows = seen.g.shape, len(seen.f) + extra
+        if (
+            self._fitted is None
+            or self._fitted[0] != told
+            or self._fitted[1][0].x.shape[0] < rows
+        ):
+            with jax.enable_x64(True):
+                self._fitted = told, self.strategy.fit(key, seen, extra)
+        return self._fitted[1]
 
     def _allowed(self, seed: int) -> dict[str, Any]:
         if self._known is None:
@@ -294,10 +401,8 @@ def _noise(noise: Any) -> float | None:
     raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
 
 
-def _surrogate(given: Any, noise: float | None) -> GP:
-    if given is None:
-        return GP(noise=noise)
-    if isinstance(given, type) or not hasattr(given, "fit"):
+def _surrogate(given: Any) -> GP | PFN | None:
+    if isinstance(given, type) or not (given is None or hasattr(given, "fit")):
         raise SettingError(
             f"surrogate is {given!r}: wanted a model such as pfnbo.GP()."
         )

@@ -34,7 +34,7 @@ def convergence(result: "Result") -> "Figure":
     figure = Figure(figsize=(7, 4), layout="constrained")
     ax = figure.subplots()
     trials = np.arange(1, len(result.func_vals) + 1)
-    _scatter(ax, trials, result)
+    _scatter(ax, trials, result, np.ones(len(trials), bool))
     best = result.incumbents()
     if np.isfinite(best).any():
         ax.step(trials, best, where="post", color="tab:orange", label="best feasible")
@@ -55,8 +55,10 @@ def slices(result: "Result") -> "Figure":
     figure = Figure(figsize=(1 + 2.6 * columns, 0.6 + 2.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for i, (ax, name) in enumerate(zip(panels.flat, names, strict=False)):
-        values = [x[name if isinstance(x, dict) else i] for x in result.x_iters]
-        _scatter(ax, _positions(ax, values), result)
+        points = [x if isinstance(x, dict) else {name: x[i]} for x in result.x_iters]
+        active = np.array([name in x for x in points], bool)
+        values = [x[name] for x in points if name in x]
+        _scatter(ax, _positions(ax, values), result, active)
         ax.set_xlabel(name)
     for ax in panels.flat[len(names) :]:
         ax.set_visible(False)
@@ -86,11 +88,11 @@ def draws(prior: Prior, seed: int = 0) -> "Figure":
     return figure
 
 
-def _scatter(ax: "Axes", x: np.ndarray, result: "Result") -> None:
-    """Draw every evaluation at abscissa `x`, the failed ones on the lower edge."""
-    f = result.func_vals
+def _scatter(ax: "Axes", x: np.ndarray, result: "Result", shown: np.ndarray) -> None:
+    """Draw the evaluations shown at abscissa `x`, the failed ones on the lower edge."""
+    f = result.func_vals[shown]
     failed = ~np.isfinite(f)
-    feasible = np.asarray(result.feasible, bool) & ~failed
+    feasible = np.asarray(result.feasible, bool)[shown] & ~failed
     infeasible = ~feasible & ~failed
     for mask, style in ((infeasible, INFEASIBLE), (feasible, FEASIBLE)):
         if mask.any():

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -83,7 +84,7 @@ class Program:
             functools.partial(self._gradient, stage),
             mesh=self.mesh,
             in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
-            out_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+            out_specs=PartitionSpec(),
             check_vma=False,
         )
         gradient, report = spread(state.params, keys)
@@ -101,7 +102,7 @@ class Program:
         return State(params, optimizer, average), report
 
     def _gradient(self, stage: Stage, params, keys) -> tuple[Any, Report]:
-        """Return the mean gradient over all groups of all devices."""
+        """Return the mean gradient over all groups of all devices, and every report."""
 
         def add(total, key):
             gradient, report = self._of_group(stage, params, key)
@@ -112,6 +113,8 @@ class Program:
         count = jax.lax.psum(jnp.sum(report.finite), AXIS)
         count = jnp.maximum(count, 1).astype(jnp.float32)
         total = jax.lax.psum(total, AXIS)
+        # Every host reads the whole report.
+        report = jax.lax.all_gather(report, AXIS, tiled=True)
         return jax.tree.map(lambda g: g / count, total), report
 
     def _of_group(self, stage: Stage, params, key) -> tuple[Any, Report]:
@@ -212,7 +215,8 @@ class Training:
         stages = self.recipe.schedule.stages
         shares = np.array([s.share * (1 - s.begin) for s in stages])
         cost = np.array([self._cost(s) for s in stages])
-        self.total = max(1, int(seconds / (cost @ shares / shares.sum())))
+        steps = max(1, int(seconds / (cost @ shares / shares.sum())))
+        self.total = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
 
     def _cost(self, stage: Stage) -> float:
         jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
@@ -228,7 +232,9 @@ class Training:
         return self.earlier + sum(s.groups * s.group for s in steps)
 
     def export(self, folder: Path, recipe: str, scores: dict | None = None) -> None:
-        """Write the averaged parameters as a checkpoint."""
+        """Write the averaged parameters as a checkpoint, as the first of the hosts."""
+        if not first_host():
+            return
         config = {
             "model": described(self.recipe.model),
             "sizes": asdict(self.recipe.schedule.sizes),
@@ -238,7 +244,12 @@ class Training:
         checkpoint.save(folder, params, config, scores=scores, recipe=recipe)
 
     def save(self) -> None:
-        """Write the state so that a kill at any moment leaves a usable one."""
+        """Write the state so that a kill at any moment leaves a usable one.
+
+        Of several hosts the first one writes; to resume, all of them read its folder.
+        """
+        if not first_host():
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         leaves = jax.tree.leaves(self.state)
         named = {f"{i:05}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
@@ -382,6 +393,12 @@ class Log:
         }
         for index, name in enumerate(training.recipe.prior.families):
             row[f"loss_{name}"] = _mean(losses[finite & (family == index)])
+        self.reports, self.start = [], now
+        if first_host():
+            self._append(row)
+        return row
+
+    def _append(self, row: dict[str, Any]) -> None:
         new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="") as file:
@@ -389,12 +406,15 @@ class Log:
             if new:
                 writer.writeheader()
             writer.writerow(row)
-        self.reports, self.start = [], now
-        return row
 
 
 def _mean(losses: np.ndarray) -> float | None:
     return round(float(np.mean(losses)), 4) if losses.size else None
+
+
+def first_host() -> bool:
+    """Return whether this process is the one of a `jax.distributed` run that writes."""
+    return jax.process_index() == 0
 
 
 def check_groups(schedule: Schedule, devices: int) -> None:

@@ -141,7 +141,8 @@ class Result(OptimizeResult):
 def _surrogate(study: "Optimizer") -> str:
     if not study.time_suggest:
         return ""
-    return study.strategy.told(len(study._rows), study.space.columns)
+    constraints = len(study.constraint_names)
+    return study.strategy.told(len(study._rows), study.space.columns, constraints)
 
 
 def _plain(value: Any) -> Any:

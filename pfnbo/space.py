@@ -1,23 +1,32 @@
 """Search spaces: checks user values and maps them to rows of the unit cube and back.
 
 A numeric dimension takes one cube column, an unordered categorical one column per
-choice (one-hot), and a dimension with a single value none at all.
+choice (one-hot), and a dimension with a single value none at all. Where a dimension is
+not active, its column is in the middle, or none of its choices is hot.
 """
 
-import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pfnbo.conditions import (
+    SAME_POINT,
+    Branch,
+    active,
+    cardinality,
+    every_point,
+    resolve,
+)
 from pfnbo.dimensions import Categorical, Dimension, Int, as_dimension
 from pfnbo.errors import SpaceError
 
-SAME_POINT = 1e-9  # cube rows nearer than this in every column are one point
+HOME = 0.5  # of the column of a dimension that is not active
 
 
 @jax.tree_util.register_dataclass
@@ -29,6 +38,7 @@ class Grid:
     ratio: jax.Array  # (columns,) high / low on log scales, 1 elsewhere
     groups: tuple[tuple[int, int], ...] = field(metadata=dict(static=True))
     discrete: tuple[int, ...] = field(metadata=dict(static=True))
+    branches: tuple[Branch, ...] = field(default=(), metadata=dict(static=True))
 
     @property
     def gap(self) -> jax.Array:
@@ -61,7 +71,7 @@ class Grid:
     ) -> jax.Array:
         """Return the legal row nearest to `x`."""
         x = jnp.clip(x, 0, 1)
-        if not self.discrete and not self.groups:
+        if not self.stepped:
             return x
         last = jnp.maximum(self.levels - 1, 1)
         # On a log scale the legal values are even in t, not in x.
@@ -73,7 +83,35 @@ class Grid:
         for start, width in self.groups:
             hot = jax.nn.one_hot(jnp.argmax(x[start : start + width]), width)
             x = x.at[start : start + width].set(hot.astype(x.dtype))
-        return x
+        return self.settle(x)
+
+    def active(self, x: Any, xp: ModuleType = jnp) -> Any:
+        """Return which columns of legal rows count, `(..., columns)` bool.
+
+        Args:
+            x: rows `(..., columns)`.
+            xp: the NumPy to use, jax's or the host's.
+        """
+        if not self.branches:
+            return xp.ones(x.shape, bool)
+        counts = [xp.ones(x.shape[:-1], bool)] * x.shape[-1]
+        for branch in self.branches:
+            holds = xp.ones(x.shape[:-1], bool)
+            for some in branch.needs:
+                near = [abs(x[..., j] - value) < SAME_POINT for j, value in some]
+                holds = holds & xp.any(xp.stack(near), axis=0)
+            width = branch.stop - branch.start
+            counts[branch.start : branch.stop] = [holds] * width
+        return xp.stack(counts, axis=-1)
+
+    def settle(self, x: Any, xp: ModuleType = jnp) -> Any:
+        """Return legal rows with the columns that do not count in one place."""
+        if not self.branches:
+            return x
+        home = np.zeros(x.shape[-1])
+        for branch in self.branches:
+            home[branch.start : branch.stop] = branch.home
+        return xp.where(self.active(x, xp), x, home.astype(x.dtype))
 
 
 class Space:
@@ -81,11 +119,12 @@ class Space:
 
     Args:
         dimensions: name -> `Float`, `Int`, `Categorical` or a `(low, high)` pair,
-            which is always a float, whatever the type of its ends.
+            which is always a float, whatever the type of its ends. One with a `when`
+            is left out of the points where it is not active.
         keyed: whether points are dicts (True) or 1-D arrays in the same order.
 
     Raises:
-        SpaceError: when there is no dimension or one has no meaning.
+        SpaceError: when there is no dimension or one has no meaning, or its `when`.
     """
 
     def __init__(self, dimensions: Mapping[str, Any], *, keyed: bool = True) -> None:
@@ -98,9 +137,10 @@ class Space:
         self.dimensions = {n: as_dimension(n, v) for n, v in dimensions.items()}
         for name, dimension in self.dimensions.items():
             dimension.check(name)
-        if not keyed and any(isinstance(d, Categorical) for d in self.values()):
-            keyed = True
-        self.keyed = keyed
+        self._needs = resolve(self.dimensions)
+        self.conditional = any(self._needs.values())
+        categorical = any(isinstance(d, Categorical) for d in self.values())
+        self.keyed = keyed or categorical or self.conditional
         widths = [_width(d) for d in self.values()]
         self._starts = np.concatenate([[0], np.cumsum(widths)]).astype(int)
         self.columns = int(self._starts[-1])
@@ -153,13 +193,12 @@ class Space:
         """Return the constructor call."""
         return f"Space({self.dimensions!r})"
 
-    @property
+    @cached_property
     def cardinality(self) -> float:
         """Number of different points, infinite when a dimension is continuous."""
-        counts = [d.levels for d in self.values()]
-        return math.inf if 0 in counts else float(math.prod(counts))
+        return cardinality(self.dimensions, self._needs)
 
-    @property
+    @cached_property
     def grid(self) -> Grid:
         """The discrete structure of the cube columns, for the maximizer."""
         levels, ratio = np.zeros(self.columns), np.ones(self.columns)
@@ -173,13 +212,14 @@ class Space:
                 if not isinstance(dimension, Categorical) and dimension.log:
                     ratio[start] = dimension.high / dimension.low
         discrete = tuple(int(i) for i in np.flatnonzero(levels))
-        return Grid(levels, ratio, tuple(groups), discrete)  # type: ignore[arg-type]
+        return Grid(levels, ratio, tuple(groups), discrete, self._branches())  # type: ignore[arg-type]
 
     def encode(self, x: Any) -> np.ndarray:
         """Return the cube row of one user point.
 
         Args:
-            x: dict of values, or 1-D array-like in the order of the dimensions.
+            x: dict of values, or 1-D array-like in the order of the dimensions. Those
+                that are not active may be left out of a dict; their values are ignored.
 
         Returns:
             float64 row `(columns,)`.
@@ -187,12 +227,15 @@ class Space:
         Raises:
             SpaceError: when a value is missing, unknown or outside its bounds.
         """
-        row = np.zeros(self.columns)
-        for (name, dimension), value, start in zip(
-            self.dimensions.items(), self._listed(x), self._starts, strict=False
+        row, given = np.zeros(self.columns), self._given(x)
+        for (name, dimension), start in zip(
+            self.dimensions.items(), self._starts, strict=False
         ):
-            position = dimension.position(name, value)
             width = _width(dimension)
+            if name not in given:
+                row[start : start + width] = HOME if width == 1 else 0.0
+                continue
+            position = dimension.position(name, given[name])
             if width == 1:
                 row[start] = position
             elif width > 1:
@@ -209,9 +252,10 @@ class Space:
             d.at(_position(row[s : s + _width(d)]))
             for d, s in zip(self.values(), self._starts, strict=False)
         ]
-        if self.keyed:
-            return dict(zip(self.names, values, strict=True))
-        return np.array(values, dtype=float)
+        if not self.keyed:
+            return np.array(values, dtype=float)
+        point = dict(zip(self.names, values, strict=True))
+        return {n: v for n, v in point.items() if self._active(n, point)}
 
     def snap(self, row: np.ndarray) -> np.ndarray:
         """Return the cube row that `decode` would use."""
@@ -236,23 +280,54 @@ class Space:
                 rows[np.arange(n), start + level] = 1.0
             elif width == 1:
                 rows[:, start] = _spread(dimension, u[:, j], level)
-        return rows
+        return self.grid.settle(rows, np)
 
     def every_row(self) -> np.ndarray:
         """Return all rows of a finite space `(cardinality, columns)`."""
-        values = [[d.nth(i) for i in range(d.levels)] for d in self.values()]
-        return np.stack([self.encode(point) for point in itertools.product(*values)])
+        points = every_point(self.dimensions, self._needs)
+        return np.stack([self.encode(point) for point in points])
+
+    def _active(self, name: str, point: Mapping[str, Any]) -> bool:
+        return active(name, point, self.dimensions, self._needs)
+
+    def _branches(self) -> tuple[Branch, ...]:
+        """Return the columns of conditional dimensions and what they need."""
+        starts = dict(zip(self.names, self._starts.tolist(), strict=False))
+
+        def some(parent: str, places: frozenset[float]) -> tuple:
+            width = _width(self[parent])
+            if width == 1:
+                return tuple((starts[parent], place) for place in sorted(places))
+            hot = (round(place * (width - 1)) for place in sorted(places))
+            return tuple((starts[parent] + level, 1.0) for level in hot)
+
+        branches = []
+        for name, needs in self._needs.items():
+            width = _width(self[name])
+            # A parent of a single value always has it.
+            varying = [(p, at) for p, at in needs.items() if _width(self[p])]
+            if width and varying:
+                home = HOME if width == 1 else 0.0
+                conditions = tuple(some(*need) for need in varying)
+                stop = starts[name] + width
+                branches.append(Branch(starts[name], stop, home, conditions))
+        return tuple(branches)
+
+    def _given(self, x: Any) -> dict[str, Any]:
+        """Return the values of the dimensions that are active at a user point."""
+        if not isinstance(x, Mapping):
+            x = dict(zip(self.names, self._listed(x), strict=True))
+        wanted = [n for n in self.names if self._active(n, x)]
+        missing = [n for n in wanted if n not in x]
+        unknown = [n for n in x if n not in self.dimensions]
+        if missing or unknown:
+            raise SpaceError(
+                f"point has missing keys {missing} and unknown keys {unknown}: "
+                f"wanted exactly {wanted}."
+            )
+        return {n: x[n] for n in wanted}
 
     def _listed(self, x: Any) -> list[Any]:
-        if isinstance(x, Mapping):
-            missing = [n for n in self.names if n not in x]
-            unknown = [n for n in x if n not in self.dimensions]
-            if missing or unknown:
-                raise SpaceError(
-                    f"point has missing keys {missing} and unknown keys {unknown}: "
-                    f"wanted exactly {list(self.names)}."
-                )
-            return [x[n] for n in self.names]
         try:
             values = list(x)
         except TypeError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,12 +13,13 @@ from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.data import Data, bucket, pad
 from pfnbo.known import Known
+from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
-from pfnbo.maximize import trust
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import GP, GPPosterior
+from pfnbo.surrogates.pfn import PFN
 from pfnbo.views import constraint_views, label_views, objective_views, stack
 
 INCUMBENTS = 3
@@ -68,15 +70,18 @@ class Strategy:
     """How the next points are chosen.
 
     Args:
-        surrogate: model of all outputs.
+        surrogate: model of all outputs; None takes a `GP` of this noise, with an
+            additive share where there are no constraints.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
+        noise: of the default surrogate, as in `GP`.
     """
 
-    surrogate: GP = GP()
+    surrogate: GP | PFN | None = None
     acquisition: str = "auto"
     trust_region: bool | None = None
+    noise: float | None = None
 
     def suggest(
         self,
@@ -87,6 +92,7 @@ class Strategy:
         *,
         known: Known | None = None,
         anchors: np.ndarray | None = None,
+        fitted: tuple[GPPosterior, np.ndarray] | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -98,10 +104,11 @@ class Strategy:
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
             known: constraints that the row must satisfy.
             anchors: rows that satisfy them `(a, columns)`, to search around.
+            fitted: what `fit` returned for these observations, with room for `pending`.
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = self.fit(fit, seen, len(pending))
+            posterior, thresholds = fitted or self.fit(fit, seen, len(pending))
             feasible = seen.feasible
             if len(pending):
                 posterior, fantasies = _believe(posterior, seen.rows, pending)
@@ -114,7 +121,7 @@ class Strategy:
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
-            search = propose
+            search = game.propose if game.suits(space.grid) else propose
             if known is not None:
                 search = partial(allowed.propose, known=known)
             if anchors is not None:
@@ -123,10 +130,16 @@ class Strategy:
             row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
-    def told(self, rows: int, columns: int) -> str:
+    def model(self, constraints: int) -> GP | PFN:
+        """Return the surrogate for so many constraints."""
+        # A share in each of many outputs costs more than it gains.
+        return self.surrogate or GP(noise=self.noise, additive=not constraints)
+
+    def told(self, rows: int, columns: int, constraints: int) -> str:
         """Return what predicts from so many rows and columns, in words."""
-        told = getattr(self.surrogate, "told", None)
-        return told(rows, columns) if told else type(self.surrogate).__name__
+        model = self.model(constraints)
+        told = getattr(model, "told", None)
+        return told(rows, columns) if told else type(model).__name__
 
     def _named(self, noise: np.ndarray) -> str:
         if self.acquisition != "auto":
@@ -135,7 +148,7 @@ class Strategy:
 
     def fit(
         self, key: jax.Array, seen: Observations, extra: int = 0
-    ) -> tuple[GPPosterior, np.ndarray]:
+    ) -> tuple[Any, np.ndarray]:
         """Return the posterior of the chosen views, and the thresholds in them.
 
         Args:
@@ -158,7 +171,8 @@ class Strategy:
         y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
         chosen = choose_views(flat.x, y, known[:, 0], views.jacobian)
         pick = np.arange(len(outputs)), chosen
-        posterior = self.surrogate.fit(key, Data(flat.x, y[pick], known[pick]))
+        model = self.model(seen.g.shape[1])
+        posterior = model.fit(key, Data(flat.x, y[pick], known[pick]))
         return posterior, views.zero[pick][1:]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -166,3 +167,12 @@ def test_eval_prints_a_line_for_each_size_and_interval(capsys, monkeypatch):
     assert header.split() == ["family", "rows", "tasks", "network", "GP"]
     words = [line.split()[0] for line in lines if line]
     assert words[:2] == ["gp", "all"] and words[-3:] == ["50%", "80%", "95%"]
+
+
+def test_a_cluster_that_is_none_is_told(capsys, monkeypatch):
+    def join():
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", join)
+    assert main(["pretrain", "gp_fixed", "--distributed"]) == 2
+    assert "found no cluster" in capsys.readouterr().err

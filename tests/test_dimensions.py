@@ -20,6 +20,11 @@ def test_every_value_has_a_place_of_its_own(dimension, values):
     assert [dimension.at(u) for u in places] == pytest.approx(values)
 
 
+def test_the_last_step_does_not_leave_the_bounds():
+    dimension = Float(-10.2, 10.2, step=0.1)
+    assert dimension.levels == 205 and dimension.at(1.0) == 10.2 == dimension.nth(204)
+
+
 def test_reversed_bounds_suggest_the_right_order():
     with pytest.raises(SpaceError, match=r"Did you mean \(1.0, 2.0\)"):
         Space.from_bounds([(2, 1)])

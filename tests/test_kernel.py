@@ -99,6 +99,26 @@ def test_covariance_equals_plain_differences(name):
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
+def test_the_additive_share_is_a_mean_over_columns():
+    theta = np.insert(THETA, 3 * D, 0.4)
+    share = 1 / (1 + math.exp(-0.4))
+    gap = (A[:, None] - B[None]) * np.exp(-THETA[:D])
+    alone = np.asarray(kernel.matern52(D * gap**2)).mean(axis=2)
+    for name in ("rbf", "matern12"):
+        joint = np.asarray(kernel.KERNELS[name](np.sum(gap**2, axis=2)))
+        both = (1 - share) * joint + share * alone
+        expected = np.exp(THETA[-2]) * both + kernel.MEAN_VARIANCE
+        got = kernel.covariance(theta, A, B, name + kernel.ADDITIVE)
+        np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
+def test_a_single_column_has_no_share():
+    theta = np.array([-1.0, 0.3, 0.2, 5.0, 0.3, -2.0])
+    plain = kernel.covariance(np.delete(theta, 3), A[:, :1], B[:, :1], "rbf")
+    got = kernel.covariance(theta, A[:, :1], B[:, :1], "rbf" + kernel.ADDITIVE)
+    np.testing.assert_array_equal(got, plain)
+
+
 def test_a_gram_matrix_is_the_covariance_with_noise_on_what_is_seen():
     seen = np.array([True, False, True, True, False])
     got = np.asarray(kernel.gram(THETA, A, seen, "matern52"))
@@ -117,10 +137,13 @@ def test_noise_variances_of_many_outputs():
     np.testing.assert_allclose(kernel.noise_variance(many), each)
 
 
-@pytest.mark.parametrize("name", sorted(kernel.KERNELS))
+EVERY = [*sorted(kernel.KERNELS), "matern52" + kernel.ADDITIVE]
+
+
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("corner", [0, 1])
 def test_the_gram_matrix_is_positive_in_every_corner(name, corner):
-    theta = kernel.limits(D, True)[corner]
+    theta = kernel.limits(D, True, name)[corner]
     theta[-1] = math.log(kernel.NOISE_FLOOR)
     rows = np.asarray(kernel.warp(theta, np.repeat(A, 2, axis=0)))
     k = np.asarray(kernel.gram(theta, rows, np.ones(10, bool), name))
@@ -128,11 +151,12 @@ def test_the_gram_matrix_is_positive_in_every_corner(name, corner):
 
 
 @pytest.mark.parametrize("d", [0, 1, 3])
-def test_starts_lie_inside_the_limits_and_are_straight(d):
-    theta = kernel.start(d, 0.3, 1e-4)
+@pytest.mark.parametrize("name, more", [("rbf", 0), ("rbf" + kernel.ADDITIVE, 1)])
+def test_starts_lie_inside_the_limits_and_are_straight(d, name, more):
+    theta = kernel.start(d, 0.3, 1e-4, name, -3.0)
     for warped in (True, False):
-        low, high = kernel.limits(d, warped)
-        assert theta.shape == low.shape == high.shape == (3 * d + 2,)
+        low, high = kernel.limits(d, warped, name)
+        assert theta.shape == low.shape == high.shape == (3 * d + more + 2,)
         assert np.all((low <= theta) & (theta <= high))
         bend = slice(d, 3 * d)
         assert np.all((low < high)[bend] == warped)
@@ -145,12 +169,14 @@ def test_starts_lie_inside_the_limits_and_are_straight(d):
 
 
 @pytest.mark.parametrize("d", [0, 1, 3])
-def test_the_prior_is_finite_everywhere_and_highest_at_its_mode(d):
-    mode = kernel.start(d, kernel.LENGTH, 1e-6)
-    fn = jax.jit(jax.value_and_grad(kernel.log_prior))
+@pytest.mark.parametrize("additive", [False, True])
+def test_the_prior_is_finite_everywhere_and_highest_at_its_mode(d, additive):
+    name = "matern52" + kernel.ADDITIVE * additive
+    mode = kernel.start(d, kernel.LENGTH, 1e-6, name)
+    fn = jax.jit(jax.value_and_grad(lambda theta: kernel.log_prior(theta, name)))
     top, slope = fn(mode)
     np.testing.assert_allclose(slope, 0, atol=1e-9)
-    for end in kernel.limits(d, True):
+    for end in kernel.limits(d, True, name):
         value, slope = fn(end)
         assert np.isfinite(value) and np.isfinite(slope).all() and value < top
     for step in 0.3 * np.eye(len(mode)):
@@ -161,9 +187,10 @@ def test_the_prior_is_finite_everywhere_and_highest_at_its_mode(d):
 
 def test_a_bend_costs_the_same_either_way_and_by_its_rate():
     theta, bend = kernel.start(1, 0.3, 1e-6), np.array([0, 1.0, 0, 0, 0])
-    up, down = kernel.log_prior(theta + bend), kernel.log_prior(theta - bend)
+    up, down, more = (
+        kernel.log_prior(theta + times * bend, "rbf") for times in (1, -1, 2)
+    )
     assert float(up) == pytest.approx(float(down))
-    more = kernel.log_prior(theta + 2 * bend)
     assert float(up - more) == pytest.approx(kernel.BEND_RATE, rel=1e-3)
 
 
@@ -172,3 +199,18 @@ def test_a_pure_blend_is_the_kernel(name):
     alone = kernel.covariance(THETA, A, B, name)
     both = kernel.covariance(kernel.blended(THETA, name), A, B, "blend")
     np.testing.assert_allclose(both, alone, rtol=1e-6, atol=1e-6)
+
+
+def test_a_blend_keeps_the_additive_share():
+    theta, name = np.insert(THETA, 3 * D, 0.4), "rbf" + kernel.ADDITIVE
+    alone = kernel.covariance(theta, A, B, name)
+    blend = kernel.blended(theta, name)
+    both = kernel.covariance(blend, A, B, "blend" + kernel.ADDITIVE)
+    np.testing.assert_allclose(both, alone, rtol=1e-6, atol=1e-6)
+
+
+def test_a_share_of_nothing_changes_nothing():
+    none = kernel.shared(THETA, D)
+    alone = kernel.covariance(THETA, A, B, "rbf")
+    both = kernel.covariance(none, A, B, "rbf" + kernel.ADDITIVE)
+    np.testing.assert_allclose(both, alone, rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -37,10 +38,13 @@ def trained(tmp_path_factory):
     return pretrain(RECIPE, folder, progress=False), folder
 
 
-def test_it_learns(trained):
-    _, folder = trained
+def _metrics(folder):
     with (folder / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def test_it_learns(trained):
+    rows = _metrics(trained[1])
     assert [int(row["step"]) for row in rows] == [50, 100]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert all(row["left_out"] == "0" for row in rows)
@@ -143,6 +147,47 @@ def test_two_devices_draw_the_curve_of_one(request):
     np.testing.assert_allclose(one[:4], two[:4], rtol=1e-6)
     # The order of a sum in float32 is not the same, and each step magnifies it.
     np.testing.assert_allclose(one, two, rtol=3e-3)
+
+
+HOST = """
+import sys, jax
+jax.config.update("jax_cpu_collectives_implementation", "gloo")
+address, index, here, folder = sys.argv[1:]
+jax.distributed.initialize(address, num_processes=2, process_id=int(index))
+sys.path.insert(0, here)
+from pathlib import Path
+import numpy as np
+from test_pretrain import RECIPE, first_losses
+from pfnbo.pretrain import Training
+with jax.enable_x64(True):
+    training = Training(RECIPE, Path(folder))
+    losses = first_losses(training)
+    training.save()
+np.save(folder, losses)
+"""
+
+
+def first_losses(training):
+    return np.concatenate([training.one()[1].loss for _ in range(3)])
+
+
+def test_two_hosts_draw_the_curve_of_one(request, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    here, folders = str(request.path.parent), [tmp_path / "0", tmp_path / "1"]
+    hosts = [
+        subprocess.Popen([sys.executable, "-c", HOST, address, str(i), here, str(f)])
+        for i, f in enumerate(folders)
+    ]
+    assert [host.wait(timeout=300) for host in hosts] == [0, 0]
+    assert [f.exists() for f in folders] == [True, False]  # the first host writes
+    with jax.enable_x64(True):
+        one = first_losses(Training(RECIPE, tmp_path))
+    for folder in folders:  # as with two devices, above
+        two = np.load(f"{folder}.npy")
+        np.testing.assert_allclose(one[:4], two[:4], rtol=1e-6)
+        np.testing.assert_allclose(one, two, rtol=3e-3)
 
 
 def test_groups_must_spread_over_the_devices():

@@ -6,8 +6,9 @@ from pfnbo import optimize
 from pfnbo.maximize.gradient import _propose
 from pfnbo.strategy import _noise_free, _path
 from pfnbo.surrogates.gp import _fit
+from pfnbo.surrogates.pfn import _infer
 
-PROGRAMS = (_fit, _propose, _path, _noise_free)
+PROGRAMS = (_fit, _infer, _propose, _path, _noise_free)
 
 
 def _compiled(n, **settings):

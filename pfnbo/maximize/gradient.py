@@ -111,13 +111,14 @@ def _keep(pool: Pool, rows, score, args, region: Region) -> Pool:
     return Pool(rows[order], values)
 
 
-def _climb(rows, score, args, region: Region, moving: np.ndarray) -> jax.Array:
-    """Return the rows polished in the columns that move."""
-    if not moving.any():
+def _climb(rows, score, args, region: Region, grid: Grid, columns: np.ndarray):
+    """Return the rows polished in those of the columns that count."""
+    if not columns.any():
         return rows
     loss = jax.value_and_grad(lambda x: -score(args, x))
 
     def one(x):
+        moving = columns & grid.active(x)
         low = jnp.where(moving, region.low, x)
         high = jnp.where(moving, region.high, x)
         return bfgs.minimize(loss, x, low, high, steps=STEPS, tolerance=1e-5)[0]
@@ -126,7 +127,7 @@ def _climb(rows, score, args, region: Region, moving: np.ndarray) -> jax.Array:
 
 
 def _polish(pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
-    rows = _climb(pool.rows, score, args, region, grid.moving)
+    rows = _climb(pool.rows, score, args, region, grid, grid.moving)
     return _keep(pool, rows, score, args, region)
 
 
@@ -136,12 +137,12 @@ def _relax(key, pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
     Levels and continuous columns have to move together along the constraints, which
     no move of a level alone can do.
     """
-    relaxed = _climb(pool.rows, score, args, region, grid.ordered)
+    relaxed = _climb(pool.rows, score, args, region, grid, grid.ordered)
     shape = (ROUNDINGS, *relaxed.shape)
     shift = jax.random.uniform(key, shape, relaxed.dtype, -0.5, 0.5)
     rounded = (relaxed[None] + shift * grid.gap).reshape(-1, shape[-1])
     rows = jax.vmap(grid.snap)(rounded)
-    rows = _climb(rows, score, args, region, grid.moving)
+    rows = _climb(rows, score, args, region, grid, grid.moving)
     return _keep(pool, rows, score, args, region)
 
 
@@ -229,4 +230,9 @@ def _exchanges(key, x: jax.Array, grid: Grid) -> jax.Array:
         rows.append(jnp.where(few & free[None], random, x[None]))
         pair = jax.random.randint(third, (count, len(x)), -1, 2).astype(dtype)
         rows.append(x[None] + jnp.where(free[None], pair * unit[None], 0))
-    return jax.vmap(grid.snap)(jnp.concatenate(rows))
+    moved = jnp.concatenate(rows)
+    if grid.branches:
+        # What a move wakes starts anywhere.
+        anywhere = jax.random.uniform(jax.random.fold_in(key, 1), moved.shape, dtype)
+        moved = jnp.where(grid.active(x)[None], moved, anywhere)
+    return jax.vmap(grid.snap)(moved)

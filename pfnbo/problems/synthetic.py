@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import cos, e, pi
+from typing import Any
 
 import numpy as np
 
@@ -251,7 +252,10 @@ def _michalewicz_valley(i: int) -> float:
     best, step = grid[np.argmin(depth(grid))], grid[1]
     bounds = (best - step, best + step)
     options = dict(xatol=1e-13)
-    return minimize_scalar(depth, bounds=bounds, method="bounded", options=options).x
+    found: Any = minimize_scalar(
+        depth, bounds=bounds, method="bounded", options=options
+    )
+    return found.x
 
 
 def _styblinski_tang(x: np.ndarray) -> Result:

@@ -18,7 +18,7 @@ from pfnbo.surrogates.gp import GP
 
 LENGTHS = (0.15, 0.4, 1.0)  # of the first kernels, in units of sqrt(d)
 NOISE = 1e-4  # their noise variance
-MODEL = GP(steps=20)
+MODEL = GP(additive=False, steps=20)
 
 
 def choose_views(

@@ -16,22 +16,26 @@ from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.factor import inverse_root
 from pfnbo.kernel import (
-    MEAN_VARIANCE,
+    ADDITIVE,
     NOISE_FLOOR,
+    Kernel,
     covariance,
     gram,
+    is_additive,
     limits,
     log_marginal_likelihood,
     log_prior,
     noise_variance,
     start,
+    variance,
     warp,
 )
 from pfnbo.predictive import Normal
-from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, fourier, latents
+from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, latents, prior_draw
 
-# Length-scale in units of sqrt(d), and noise variance, at the start of each fit.
-STARTS = ((0.3, 1e-4), (1.5, 1e-6), (0.3, 0.1))
+# Length-scale in units of sqrt(d), noise variance, and logit of the additive share at
+# the start of each fit; the last one, mostly additive, is left out without a share.
+STARTS = ((0.3, 1e-4, -3.0), (1.5, 1e-6, -3.0), (0.3, 0.1, -3.0), (0.3, 1e-4, 2.0))
 
 
 @jax.tree_util.register_dataclass
@@ -39,7 +43,7 @@ STARTS = ((0.3, 1e-4), (1.5, 1e-6), (0.3, 0.1))
 class GPPosterior:
     """One fitted Gaussian process per output; `kernel.py` tells what `theta` holds."""
 
-    theta: jax.Array  # (outputs, 3 d + 2)
+    theta: jax.Array  # (outputs, parameters)
     x: jax.Array  # (n, d)
     rows: jax.Array  # (outputs, n, d) warped x
     y: jax.Array  # (outputs, n)
@@ -47,7 +51,7 @@ class GPPosterior:
     root: jax.Array  # (outputs, n, n) inverse Cholesky factor
     alpha: jax.Array  # (outputs, n)
     evidence: jax.Array  # (outputs,) log posterior density of theta
-    kernel: str = field(metadata=dict(static=True))
+    kernel: Kernel = field(metadata=dict(static=True))
 
     def predict(
         self,
@@ -60,7 +64,7 @@ class GPPosterior:
 
     def _marginal(self, theta, rows, seen, root, alpha, x) -> Normal:
         row = covariance(theta, x[None], rows, self.kernel)[0] * seen
-        prior = jnp.exp(theta[-2]) + MEAN_VARIANCE
+        prior = variance(theta, x[None], self.kernel)[0]
         var = prior - jnp.sum((root @ row) ** 2)
         return Normal(row @ alpha, jnp.sqrt(jnp.maximum(var, 1e-12 * prior)))
 
@@ -125,7 +129,7 @@ class GPPosterior:
         Source: Wilson et al. 2020, arXiv 2002.09309.
         """
         draw, noise = jax.random.split(key)
-        prior = fourier(draw, self.kernel, self.theta, self.x.shape[1], features)
+        prior = prior_draw(draw, self.kernel, self.theta, self.x.shape[1], features)
         error = jax.random.normal(noise, self.y.shape, self.y.dtype)
         error = error * jnp.sqrt(self.noise)[:, None]
         lack = self.y - jax.vmap(prior, 1, 1)(self.rows) - error
@@ -195,30 +199,50 @@ class GP:
     """An exact Gaussian process with ARD, its hyper-parameters learned.
 
     Args:
-        kernel: "rbf", "matern12", "matern32" or "matern52".
+        kernel: "rbf", "matern12", "matern32", "matern52", or an `Infinite` network.
+        additive: whether a share of the signal, learned, is a sum of functions of one
+            column each, as of separable problems; an `Infinite` network has none.
         noise: None learns the noise; a number fixes its standard deviation in units
             of the standardised output.
         warp: whether to learn a monotone warp of each column.
         steps: largest number of evaluations of each start.
 
     Source: Hvarfner et al. 2024, arXiv 2402.02229 (length-scales); Snoek et al. 2014,
-    arXiv 1402.0929 (warp).
+    arXiv 1402.0929 (warp); Duvenaud et al. 2011, arXiv 1112.4394 (additive share).
     """
 
-    kernel: str = "matern52"
+    kernel: Kernel = "matern52"
+    additive: bool = True
     noise: float | None = None
     warp: bool = True
     steps: int = 60
 
     def fit(self, key: jax.Array, data: Data) -> GPPosterior:
         """Return the maximum a posteriori fit of every output; nothing is random."""
+        return self.search(data)
+
+    def search(self, data: Data, shape: float | None = None) -> GPPosterior:
+        """Return the fit under the evidence of `kernel.log_marginal_likelihood`."""
         d = data.x.shape[1]
-        low, high = limits(d, self.warp)
+        low, high = limits(d, self.warp, self.whole)
         if self.noise is not None:
             low[-1] = high[-1] = np.log(self.noise**2 + NOISE_FLOOR)
-        starts = np.stack([start(d, *pair) for pair in STARTS])
+        first = STARTS if is_additive(self.whole) else STARTS[:-1]
+        starts = np.stack(
+            [
+                start(d, length, noise, self.whole, share)
+                for length, noise, share in first
+            ]
+        )
         starts, low, high = (a.astype(data.x.dtype) for a in (starts, low, high))
-        return _fit(data, starts, low, high, self.kernel, self.steps)
+        return _fit(data, starts, low, high, self.whole, self.steps, shape)
+
+    @property
+    def whole(self) -> Kernel:
+        """The kernel with its additive share, by the name that `kernel.py` knows."""
+        if isinstance(self.kernel, str) and self.additive:
+            return self.kernel + ADDITIVE
+        return self.kernel
 
     def told(self, rows: int, columns: int) -> str:
         """Return what predicts, for the words of a result."""
@@ -230,12 +254,12 @@ def _solve(root, y) -> jax.Array:
     return (root @ y) @ root
 
 
-@functools.partial(jit, static_argnames="kernel")
-def _fit(data: Data, starts, low, high, kernel: str, steps) -> GPPosterior:
+@functools.partial(jit, static_argnames=("kernel", "shape"))
+def _fit(data: Data, starts, low, high, kernel: Kernel, steps, shape) -> GPPosterior:
     def one(y, seen, start):
         def loss(theta):
-            likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel)
-            return -likelihood - log_prior(theta)
+            likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel, shape)
+            return -likelihood - log_prior(theta, kernel)
 
         return bfgs.minimize(
             jax.value_and_grad(loss), start, low, high, steps=steps, tolerance=1e-2
@@ -254,7 +278,7 @@ def _fit(data: Data, starts, low, high, kernel: str, steps) -> GPPosterior:
 
 
 @functools.partial(jax.jit, static_argnames="kernel")
-def condition(theta, data: Data, evidence, kernel: str) -> GPPosterior:
+def condition(theta, data: Data, evidence, kernel: Kernel) -> GPPosterior:
     """Return the posterior of given hyper-parameters; `evidence` is only kept."""
 
     def one(theta, y, seen):

@@ -13,7 +13,7 @@ from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
-from pfnbo.kernel import blended
+from pfnbo.kernel import ADDITIVE, blended, is_additive, shared
 from pfnbo.surrogates.gp import GP, GPPosterior, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 from pfnbo.surrogates.rows import RowPosterior, encode
@@ -49,9 +49,13 @@ class PFN:
     gp: GP | None = GP()
 
     def __post_init__(self):
-        """Refuse a mixture of nothing."""
+        """Refuse a mixture of nothing, or with what is no particle."""
         if self.kept < 1:
             raise SettingError(f"kept is {self.kept}: at least 1 particle is needed.")
+        if self.gp is not None and not isinstance(self.gp.kernel, str):
+            raise SettingError(
+                f"gp has the kernel {self.gp.kernel}: wanted one by name, GP() or None."
+            )
 
     def fit(
         self, key: jax.Array, data: Data
@@ -90,9 +94,15 @@ class PFN:
             theta.reshape(-1, theta.shape[-1]),
             repeat(data, theta.shape[1]),
             weight.reshape(-1),
-            KERNEL,
+            _kernel(fitted),
         )
         return ParticlePosterior(members, weight)
+
+
+def _kernel(rival: GPPosterior | None) -> str:
+    """Return the kernel that the particles of a network and a rival have in common."""
+    additive = rival is not None and is_additive(rival.kernel)
+    return KERNEL + ADDITIVE * additive
 
 
 @functools.lru_cache(maxsize=4)
@@ -137,11 +147,13 @@ def _infer(
 
     rival = None  # one more particle of each output, and its log weight
     if fitted is not None:
-        rival = blended(fitted.theta, fitted.kernel), fitted.evidence - HANDICAP
+        rival = blended(fitted.theta, str(fitted.kernel)), fitted.evidence - HANDICAP
 
     def one(y, seen, rival):
         proposed = network.infer(data.x, y, seen, columns)
         theta, weight = weighed(proposed, data.x, y, seen)
+        if _kernel(fitted) != KERNEL:
+            theta = shared(theta, len(columns))
         if rival is not None:
             theta = jnp.concatenate([theta, rival[0][None]])
             weight = jnp.append(weight, jnp.nan_to_num(rival[1], nan=-1e30))

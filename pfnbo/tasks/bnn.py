@@ -71,6 +71,44 @@ class Bnn:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A tanh network of two hidden layers whose weights are independent unit normals.
+
+    One distribution for every task: a sampler given `value` and the observations draws
+    from the exact posterior, which shows what a pretrained network is worth.
+    """
+
+    width: int = 16
+    gain: float = 2.0  # sd of the inputs of the first and the second hidden layer
+
+    def __call__(self, choice: Array, key: Array, columns: Array) -> Drawn:
+        """Draw a network."""
+        del choice
+        weights = jax.random.normal(key, (self.size(columns.size),))
+        return lambda x: self.value(weights, x, columns)
+
+    def size(self, d: int) -> int:
+        """Return the number of weights and biases of a network of `d` inputs."""
+        return (d + 1) * self.width + (self.width + 1) * self.width + self.width
+
+    def value(
+        self,
+        weights: Array,  # (size,)
+        x: Array,  # (rows, d) in the unit cube
+        columns: Array,  # (d,) bool: inputs that exist
+    ) -> Array:
+        """Return the output of the network of these weights, (rows,)."""
+        d, h = x.shape[1], self.width
+        first, second, last = jnp.split(weights, [(d + 1) * h, (d + 2 + h) * h])
+        live = jnp.where(columns, jnp.sum(columns) ** -0.5 / UNIT, 0)
+        inputs = jnp.column_stack([(x - 0.5) * live[None], jnp.ones(len(x))])
+        units = jnp.tanh(self.gain * inputs @ first.reshape(d + 1, h))
+        inner = jnp.column_stack([units * h**-0.5, jnp.ones(len(x))])
+        units = jnp.tanh(self.gain * inner @ second.reshape(h + 1, h))
+        return units @ last * h**-0.5
+
+
+@dataclass(frozen=True)
 class Shallow:
     """A network of one or two hidden layers, scaled to a unit output."""
 

@@ -7,7 +7,14 @@ import pytest
 
 from pfnbo import GP
 from pfnbo.data import pad
-from pfnbo.kernel import KERNELS, NOISE_FLOOR
+from pfnbo.kernel import (
+    ADDITIVE,
+    KERNELS,
+    MEAN_VARIANCE,
+    NOISE_FLOOR,
+    covariance,
+    start,
+)
 from pfnbo.surrogates import draws
 
 D, N, SIZE = 2, 12, 32
@@ -66,6 +73,27 @@ def test_waves_have_the_covariance_of_the_kernel(kernel):
     for gap in (np.array([0.3, 0.1]), np.array([1.0, -1.0])):
         got = float(jnp.mean(jnp.cos(waves @ gap)))
         assert got == pytest.approx(float(KERNELS[kernel](gap @ gap)), abs=0.005)
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_waves_with_heavy_tails_have_the_covariance_of_the_kernel(kernel):
+    waves, shares = draws.tailed(jax.random.key(0), kernel, (200_000, D), float)
+    assert float(shares.sum()) == pytest.approx(1.0)
+    for gap in (np.array([0.3, 0.1]), np.array([1.0, -1.0])):
+        got = float(shares @ jnp.cos(waves @ gap))
+        assert got == pytest.approx(float(KERNELS[kernel](gap @ gap)), abs=0.005)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_waves_of_one_column_have_the_covariance_of_the_additive_kernel(d):
+    name, gap = "rbf" + ADDITIVE, np.array([0.3, 0.1, -0.5])[:d]
+    theta = start(d, 1.0, 1e-4, name, 0.7)
+    waves, shares = draws.spectrum(KEY, name, theta[None], 100_000, d)
+    got = float(jnp.sum(shares[0] * jnp.cos(waves[0] @ gap)))
+    theta[:d] = 0.0  # length-scales are applied later
+    one = covariance(theta, gap[None], 0 * gap[None], name)[0, 0] - MEAN_VARIANCE
+    assert got == pytest.approx(float(one), abs=0.005)
+    assert float(shares.sum()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "matern12", "matern52"])

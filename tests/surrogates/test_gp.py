@@ -9,6 +9,7 @@ from pfnbo import GP
 from pfnbo.data import Data, pad
 from pfnbo.factor import log_evidence
 from pfnbo.kernel import (
+    ADDITIVE,
     EDGE,
     MEAN_VARIANCE,
     NOISE_FLOOR,
@@ -19,6 +20,7 @@ from pfnbo.kernel import (
 )
 
 D, N, SIZE = 2, 12, 32
+KERNEL = "matern52" + ADDITIVE
 BEND = slice(D, 3 * D)  # where theta holds the warp
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -46,9 +48,16 @@ def _bent(theta, x):
 
 
 def _gram(theta, a, b):
-    gap = _bent(theta, a)[:, None] - _bent(theta, b)[None]
-    r = np.sqrt(5 * np.sum((gap / np.exp(theta[:D])) ** 2, axis=-1))
-    return np.exp(theta[-2]) * (1 + r + r**2 / 3) * np.exp(-r) + MEAN_VARIANCE
+    gap = (_bent(theta, a)[:, None] - _bent(theta, b)[None]) / np.exp(theta[:D])
+    share = 1 / (1 + np.exp(-theta[3 * D]))
+    joint = _matern52(np.sqrt(np.sum(gap**2, axis=-1)))
+    alone = _matern52(np.sqrt(D) * np.abs(gap)).mean(-1)
+    return np.exp(theta[-2]) * (joint + share * (alone - joint)) + MEAN_VARIANCE
+
+
+def _matern52(r):
+    r = np.sqrt(5) * r
+    return (1 + r + r**2 / 3) * np.exp(-r)
 
 
 def _noise(theta):
@@ -103,15 +112,15 @@ def test_leave_one_out_equals_leaving_one_out():
 @jax.jit
 @jax.value_and_grad
 def _density(theta, x, y, seen):
-    k = gram(theta, warp(theta, x), seen, "matern52")
-    return log_evidence(k, y) + log_prior(theta)
+    k = gram(theta, warp(theta, x), seen, KERNEL)
+    return log_evidence(k, y) + log_prior(theta, KERNEL)
 
 
 @pytest.mark.parametrize("warped", [True, False])
 def test_the_fit_is_a_maximum_of_the_posterior_density(warped):
     posterior = _posterior(warp=warped, steps=300)
     data = pad(X, Y, SIZE)
-    low, high = limits(D, warped)
+    low, high = limits(D, warped, KERNEL)
     # The default gives up after fewer steps, but not far below.
     assert np.all(_posterior(warp=warped).evidence > posterior.evidence - 0.1)
     for i in range(2):
@@ -160,6 +169,20 @@ def test_a_straight_function_stays_nearly_unbent():
     straight, _ = _errors(LINE, y, False)
     assert np.abs(posterior.theta[:, BEND]).max() < 0.3
     assert np.all(bent < 1.5 * straight + 1e-3)
+
+
+def test_a_sum_over_columns_is_known_where_no_row_is_near():
+    x = np.random.default_rng(1).uniform(size=(40, 5))
+    new = np.random.default_rng(2).uniform(size=(200, 5))
+    sizes = []
+    for additive in (True, False):
+        y = np.sin(6 * x + np.arange(5)).sum(axis=1)
+        posterior = _posterior(x, _standard(y[None]), 64, additive=additive)
+        loc, _ = _predict(posterior, new)
+        truth = np.sin(6 * new + np.arange(5)).sum(axis=1)
+        sizes.append(np.sqrt(np.mean((loc[0] * y.std() + y.mean() - truth) ** 2)))
+    assert sizes[0] < 0.3 * sizes[1]
+    assert posterior.theta.shape[1] == 3 * 5 + 2  # no share, when told so
 
 
 def test_a_mirrored_column_is_fitted_as_well():

@@ -69,7 +69,7 @@ def test_paths_have_the_moments_of_the_mixture(posterior):
         at = posterior.predict(x)
         mean, sd = np.asarray(at.mean), np.sqrt(np.asarray(at.var))
     np.testing.assert_allclose(np.mean(draws, 0), mean, atol=0.1 * sd.max())
-    np.testing.assert_allclose(np.std(draws, 0), sd, rtol=0.15)
+    np.testing.assert_allclose(np.std(draws, 0), sd, rtol=0.08)
 
 
 @pytest.mark.parametrize("acquisition", ["ei", "nei", "thompson"])

@@ -12,6 +12,7 @@ FUNCTIONS = {
     "features": gp.Features(size=16),
     "bnn": bnn.Bnn(layers=(3, 4), width=(4, 8)),
     "shallow": bnn.Shallow(width=8),
+    "known": bnn.Known(width=8),
     "signomial": formula.Signomial(),
     "expression": formula.Tree(),
     "linear": trend.linear,
@@ -53,6 +54,18 @@ def test_planted_optimum_is_the_optimum():
     near = jnp.clip(best + 0.01 * (x - 0.5), 0, 1)
     top = f(best[None])[0]
     assert (f(x) < top).all() and (f(near) <= top + 1e-6).all()
+
+
+def test_a_known_network_is_two_layers_of_tanh():
+    f, columns = bnn.Known(width=2, gain=3.0), jnp.array([True, False])
+    assert f.size(2) == 14
+    w = jnp.arange(14.0) / 10
+    x = jnp.array([[0.9, 0.3]])
+    unit = (0.9 - 0.5) * 12**0.5  # sd 1 over the cube
+    first = np.tanh(3 * np.array([unit * w[0] + w[4], unit * w[1] + w[5]]))
+    second = np.tanh(3 * (first @ w[6:10].reshape(2, 2) / 2**0.5 + w[10:12]))
+    expected = second @ w[12:14] / 2**0.5
+    np.testing.assert_allclose(f.value(w, x, columns), [expected], rtol=1e-5)
 
 
 def test_standard_functions_have_unit_scale():

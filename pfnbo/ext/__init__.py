@@ -1,0 +1,1 @@
+"""Adapters to other packages, each imported with its partner only."""

@@ -1,0 +1,122 @@
+"""Covariances of infinitely wide networks, and draws of wide ones.
+
+A network with normal weights tends to a Gaussian process as its layers grow (Neal 1996;
+Lee et al. 2018, arXiv 1711.00165). Every layer multiplies by weights of variance
+`weight` / width and adds a bias of variance `bias`; inputs of unit size are wanted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import erf
+
+from pfnbo.errors import SettingError
+
+WIDTH = 256  # of the layers of a draw
+
+
+@jax.custom_jvp
+def _arc(c: jax.Array) -> jax.Array:
+    """Return sin t + (pi - t) cos t at cos t = `c`."""
+    c = jnp.clip(c, -1, 1)
+    return jnp.sqrt(1 - c * c) + (jnp.pi - jnp.arccos(c)) * c
+
+
+@_arc.defjvp
+def _arc_jvp(primals, tangents):
+    # The slopes of both terms are infinite at 1, where two points meet, and cancel.
+    (c,), (dc,) = primals, tangents
+    return _arc(c), (jnp.pi - jnp.arccos(jnp.clip(c, -1, 1))) * dc
+
+
+def _relu(ab: jax.Array, aa: jax.Array, bb: jax.Array) -> jax.Array:
+    """E[relu(u) relu(v)] of normals with these moments, Cho & Saul 2009, eq. 6."""
+    size = jnp.sqrt(aa * bb)
+    return size * _arc(ab / size) / (2 * jnp.pi)
+
+
+def _erf(ab: jax.Array, aa: jax.Array, bb: jax.Array) -> jax.Array:
+    """E[erf(u) erf(v)] of normals with these moments, Williams 1997, eq. 11."""
+    return 2 / jnp.pi * jnp.arcsin(2 * ab / jnp.sqrt((1 + 2 * aa) * (1 + 2 * bb)))
+
+
+# The moment of two units, and the activation itself.
+ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
+    "relu": (_relu, jax.nn.relu),
+    "erf": (_erf, erf),
+}
+
+
+@dataclass(frozen=True)
+class Infinite:
+    """The covariance of an infinitely wide network, scaled to 1 at |x| = 1.
+
+    Args:
+        activation: "relu" or "erf"; the latter is near to tanh.
+        depth: number of hidden layers.
+    """
+
+    activation: str = "relu"
+    depth: int = 3
+
+    def __post_init__(self):
+        """Refuse a network that is none."""
+        if self.activation not in ACTIVATIONS:
+            raise SettingError(
+                f"activation is {self.activation!r}: wanted one of {[*ACTIVATIONS]}."
+            )
+        if self.depth < 1:
+            raise SettingError(f"depth is {self.depth}: a hidden layer is needed.")
+
+    def covariance(
+        self,
+        a: jax.Array,  # (n, d)
+        b: jax.Array,  # (m, d)
+        weight: jax.Array,
+        bias: jax.Array,
+    ) -> jax.Array:
+        """Return the covariance of the outputs at two sets of points, (n, m)."""
+        aa, bb = jnp.sum(a * a, 1)[:, None], jnp.sum(b * b, 1)[None]
+        return self._through(a @ b.T, aa, bb, weight, bias)
+
+    def variance(self, a: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
+        """Return the variance of the output at points (n, d), (n,)."""
+        square = jnp.sum(a * a, 1)
+        return self._through(square, square, square, weight, bias)
+
+    def _through(self, ab, aa, bb, weight, bias) -> jax.Array:
+        moment, _ = ACTIVATIONS[self.activation]
+        one = jnp.ones_like(bias)
+        ab, aa, bb, one = (bias + weight * k for k in (ab, aa, bb, one))
+        for _ in range(self.depth):
+            ab = bias + weight * moment(ab, aa, bb)
+            aa, bb, one = (bias + weight * moment(k, k, k) for k in (aa, bb, one))
+        return ab / one
+
+    def draw(
+        self, key: jax.Array, d: int, weight: jax.Array, bias: jax.Array
+    ) -> list[tuple[jax.Array, jax.Array]]:
+        """Return weights and biases of one network, scaled as the covariance is."""
+        sizes, one = [d] + [WIDTH] * self.depth + [1], bias + weight
+        moment, _ = ACTIVATIONS[self.activation]
+        for _ in range(self.depth):
+            one = bias + weight * moment(one, one, one)
+        layers = []
+        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+            key, to_weight, to_bias = jax.random.split(key, 3)
+            # Inputs come in units in which the sum of d squares is 1, not their mean.
+            scale = jnp.sqrt(weight / (fan_in if layers else 1))
+            w = scale * jax.random.normal(to_weight, (fan_in, fan_out), weight.dtype)
+            b = jnp.sqrt(bias) * jax.random.normal(to_bias, (fan_out,), weight.dtype)
+            layers.append((w, b))
+        w, b = layers[-1]
+        return [*layers[:-1], (w / jnp.sqrt(one), b / jnp.sqrt(one))]
+
+    def apply(self, layers: list[tuple[jax.Array, jax.Array]], x: jax.Array):
+        """Return the output of a network at one point `(d,)`."""
+        _, activate = ACTIVATIONS[self.activation]
+        for w, b in layers[:-1]:
+            x = activate(x @ w + b)
+        return (x @ layers[-1][0] + layers[-1][1])[0]

@@ -1,0 +1,120 @@
+"""Trains networks by least squares, in the space of the data.
+
+There are fewer observations than parameters: a step costs the factor of a matrix of
+rows, and a few dozen reach what gradients alone need thousands for.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from pfnbo.factor import inverse_root
+from pfnbo.surrogates.mlp import MLP
+
+NOISES = (0.01, 0.03, 0.1, 0.3)  # standard deviations tried
+LOG_NOISE = (-3.5, 1.0)  # mean and deviation of the normal prior of their logarithms
+
+
+class Table(NamedTuple):
+    """Observations of one output."""
+
+    x: jax.Array  # (n, d)
+    y: jax.Array  # (n,), 0 where unseen
+    seen: jax.Array  # (n,) bool
+
+
+def jacobian(network: MLP, params: jax.Array, table: Table) -> jax.Array:
+    """Return the slopes of the outputs at the data, (n, p), 0 where unseen."""
+    slopes = jax.vmap(jax.grad(network), (None, 0))(params, table.x)
+    return jnp.where(table.seen[:, None], slopes, 0)
+
+
+def residuals(network: MLP, params: jax.Array, table: Table) -> jax.Array:
+    """Return what the network lacks at the data, (n,)."""
+    f = jax.vmap(network, (None, 0))(params, table.x)
+    return jnp.where(table.seen, table.y - f, 0)
+
+
+def minimize(
+    network: MLP,
+    table: Table,
+    start: jax.Array,  # (p,)
+    anchor: jax.Array,  # (p,)
+    noise: jax.Array,  # () variance
+    steps: int,
+) -> jax.Array:
+    """Return parameters near the least |y - f|^2 / noise + |params - anchor|^2, (p,).
+
+    Source: Levenberg-Marquardt, Nocedal & Wright 2006, section 10.3.
+    """
+
+    def loss(params):
+        miss = residuals(network, params, table)
+        return jnp.sum(miss**2) / noise + jnp.sum((params - anchor) ** 2)
+
+    def body(_, state):
+        params, value, damping = state
+        j = jacobian(network, params, table)
+        pull = j.T @ residuals(network, params, table) / noise - (params - anchor)
+        # Woodbury: (damping I + j'j / noise)^-1 by a matrix of rows.
+        eye = jnp.eye(j.shape[0], dtype=j.dtype)
+        root, _ = inverse_root(j @ j.T + noise * damping * eye)
+        move = (pull - j.T @ (root.T @ (root @ (j @ pull)))) / damping
+        trial = params + move
+        after = loss(trial)
+        better = after < value  # false of a NaN
+        params = jnp.where(better, trial, params)
+        damping = jnp.where(better, 1 + (damping - 1) / 5, 1 + (damping - 1) * 4 + 1)
+        return params, jnp.where(better, after, value), damping
+
+    first = start, loss(start), jnp.full_like(noise, 2.0)
+    return jax.lax.fori_loop(0, steps, body, first)[0]
+
+
+def log_evidence(
+    network: MLP, table: Table, params: jax.Array, noise: jax.Array
+) -> jax.Array:
+    """Return Laplace's log evidence of the noise up to a constant.
+
+    Source: MacKay 1992; the Hessian is that of Gauss and Newton.
+    """
+    j = jacobian(network, params, table)
+    miss = residuals(network, params, table)
+    eye = jnp.eye(j.shape[0], dtype=j.dtype)
+    _, diagonal = inverse_root(eye + j @ j.T / noise)
+    fit = jnp.sum(miss**2) / noise + jnp.sum(params**2)
+    count = jnp.sum(table.seen)
+    return -0.5 * fit - jnp.sum(jnp.log(diagonal)) - 0.5 * count * jnp.log(noise)
+
+
+def most_likely(
+    key: jax.Array, network: MLP, table: Table, noises: jax.Array, steps: int
+) -> tuple[jax.Array, jax.Array]:
+    """Return parameters (p,) and the noise variance of highest evidence.
+
+    Args:
+        key: of the start.
+        network: what is trained.
+        table: the data.
+        noises: variances to choose from, `(k,)`.
+        steps: of each training.
+    """
+    size = network.size(table.x.shape[1])
+    start = jax.random.normal(key, (size,), table.x.dtype)
+
+    def one(noise):
+        params = minimize(network, table, start, jnp.zeros_like(start), noise, steps)
+        mean, sd = LOG_NOISE
+        prior = -0.5 * ((jnp.log(noise) / 2 - mean) / sd) ** 2
+        return params, log_evidence(network, table, params, noise) + prior
+
+    params, worth = jax.vmap(one)(noises)
+    best = jnp.argmax(jnp.where(jnp.isfinite(worth), worth, -jnp.inf))
+    return params[best], noises[best]
+
+
+def candidates(noise: float | None, dtype) -> jax.Array:
+    """Return the noise variances to choose from: one that is given, or several."""
+    sds = NOISES if noise is None else (max(noise, 1e-3),)
+    return jnp.square(jnp.asarray(sds, dtype))

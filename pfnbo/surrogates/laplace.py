@@ -1,0 +1,237 @@
+"""Laplace's approximation: a trained network, linear in its weights around them.
+
+Linear in weights that are normal, it is a Gaussian process whose kernel is made of the
+slopes of the network, so that all algebra is on matrices of rows.
+"""
+
+import functools
+from dataclasses import dataclass, field, replace
+
+import jax
+import jax.numpy as jnp
+
+from pfnbo.compilation import jit
+from pfnbo.data import Data
+from pfnbo.factor import inverse_root
+from pfnbo.predictive import Normal
+from pfnbo.surrogates.draws import NoiseFree
+from pfnbo.surrogates.gauss_newton import Table, candidates, most_likely
+from pfnbo.surrogates.mlp import MLP
+
+JITTER = 1e-8  # of the prior variance, for noise-free data
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A network that is linear in its last `count` weights around given ones."""
+
+    network: MLP
+    count: int
+
+    def __call__(self, params: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the value at one point with these weights at 0, and their slopes."""
+        value, slopes = jax.value_and_grad(self.network)(params, x)
+        slopes = slopes[-self.count :]
+        return value - slopes @ params[-self.count :], slopes
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LinearPosterior:
+    """The exact posterior of weights that are unit normal, one model per output."""
+
+    x: jax.Array  # (n, d)
+    y: jax.Array  # (outputs, n)
+    seen: jax.Array  # (outputs, n) bool
+    params: jax.Array  # (outputs, p)
+    slopes: jax.Array  # (outputs, n, count) at the data, 0 where unseen
+    offsets: jax.Array  # (outputs, n)
+    root: jax.Array  # (outputs, n, n) inverse Cholesky factor
+    alpha: jax.Array  # (outputs, n)
+    noise: jax.Array  # (outputs,) variances
+    model: Linear = field(metadata=dict(static=True))
+
+    def predict(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Normal:
+        """Return the marginals of all latent outputs at one point, shape (outputs,)."""
+
+        def one(params, slopes, root, alpha):
+            offset, slope = self.model(params, x)
+            row, prior = slopes @ slope, slope @ slope
+            var = prior - jnp.sum((root @ row) ** 2)
+            scale = jnp.sqrt(jnp.maximum(var, 1e-12 * prior + 1e-12))
+            return Normal(offset + row @ alpha, scale)
+
+        return jax.vmap(one)(self.params, self.slopes, self.root, self.alpha)
+
+    def observe(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> Normal:
+        """Return the marginals of new, noisy observations at one point, (outputs,)."""
+        latent = self.predict(x)
+        return Normal(latent.loc, jnp.sqrt(latent.scale**2 + self.noise))
+
+    def means(
+        self,
+        x: jax.Array,  # (q, d)
+    ) -> jax.Array:
+        """Return the means of the latent outputs, (outputs, q)."""
+        return jax.vmap(lambda row: jnp.asarray(self.predict(row).loc), out_axes=1)(x)
+
+    def path(self, key: jax.Array) -> "LinearPath":
+        """Return one joint draw of the latent outputs as a function of the point.
+
+        Source: Wilson et al. 2020, arXiv 2002.09309 (Matheron's rule).
+        """
+        draw, error = jax.random.split(key)
+        dtype = self.y.dtype
+        shape = (len(self.y), self.model.count)
+        weights = jax.random.normal(draw, shape, dtype)
+        error = jax.random.normal(error, self.y.shape, dtype)
+        error = error * jnp.sqrt(self.noise)[:, None]
+        prior = jnp.einsum("onk,ok->on", self.slopes, weights)
+        lack = jnp.where(self.seen, self.y - self.offsets - prior - error, 0)
+        alpha = jax.vmap(_solve)(self.root, lack)
+        weights = weights + jnp.einsum("onk,on->ok", self.slopes, alpha)
+        return LinearPath(self.params, weights, self.model)
+
+    def sample(
+        self,
+        key: jax.Array,
+        x: jax.Array,  # (q, d)
+        n: int,
+    ) -> jax.Array:
+        """Return `n` joint draws of the latent outputs, (n, outputs, q)."""
+        keys = jax.random.split(key, n)
+        return jax.vmap(lambda k: jax.vmap(self.path(k), out_axes=1)(x))(keys)
+
+    def noise_free(self, key: jax.Array, n: int, quiet: float) -> NoiseFree:
+        """Return `n` posteriors, each after a joint draw of the latents at the data."""
+        del quiet
+        draws = self.sample(key, self.x, n)
+        values = jnp.where(self.seen[None], draws, 0)
+        quiet_root = jax.vmap(_root, (0, 0, None))(self.slopes, self.seen, 0.0)
+        lack = jnp.where(self.seen[None], draws - self.offsets[None], 0)
+        alpha = jax.vmap(jax.vmap(_solve), (None, 0))(quiet_root, lack)
+        return NoiseFree(replace(self, root=quiet_root), values, alpha)
+
+    def condition(self, data: Data) -> "LinearPosterior":
+        """Return the posterior after other data, the network unchanged."""
+        return condition(self.params, data, self.noise, self.model)
+
+    @property
+    def fitted(self) -> jax.Array:
+        """Means of the latent outputs at the data, (outputs, n)."""
+        return self.means(self.x)
+
+    @property
+    def length_scales(self) -> jax.Array:
+        """Inverse root mean square slopes over the data, (outputs, d)."""
+        return _lengths(self)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LinearPath:
+    """One draw of the weights of every output."""
+
+    params: jax.Array  # (outputs, p)
+    weights: jax.Array  # (outputs, count)
+    model: Linear = field(metadata=dict(static=True))
+
+    def __call__(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> jax.Array:
+        """Return the values at one point, (outputs,)."""
+
+        def one(params, weights):
+            offset, slope = self.model(params, x)
+            return offset + slope @ weights
+
+        return jax.vmap(one)(self.params, self.weights)
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """A network trained once, with doubts from its slopes around the best weights.
+
+    Args:
+        network: its form.
+        last_layer: whether only the last layer is random, a Bayesian linear model of
+            what the network makes of its inputs.
+        noise: None learns the noise by Laplace's evidence; a number is its standard
+            deviation in units of the standardised output, at least 0.001.
+        steps: of the training.
+
+    Source: MacKay 1992; Immer et al. 2021, arXiv 2008.08400 (linearised predictions).
+    """
+
+    network: MLP = MLP()
+    last_layer: bool = False
+    noise: float | None = None
+    steps: int = 60
+
+    def fit(self, key: jax.Array, data: Data) -> LinearPosterior:
+        """Return the posterior around the most likely weights of every output."""
+        network, d = self.network, data.x.shape[1]
+        last = [d, *network.widths][-1] + 1
+        model = Linear(network, last if self.last_layer else network.size(d))
+        noises = candidates(self.noise, data.x.dtype)
+        params, noise = _train(key, data, noises, network, self.steps)
+        return condition(params, data, noise, model)
+
+
+@functools.partial(jit, static_argnames=("network", "steps"))
+def _train(key, data: Data, noises, network: MLP, steps: int):
+    def one(key, y, seen):
+        return most_likely(key, network, Table(data.x, y, seen), noises, steps)
+
+    return jax.vmap(one)(jax.random.split(key, len(data.y)), data.y, data.seen)
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def condition(params, data: Data, noise, model: Linear) -> LinearPosterior:
+    """Return the posterior of the weights around given ones."""
+
+    def one(params, noise, y, seen):
+        offsets, slopes = jax.vmap(model, (None, 0))(params, data.x)
+        slopes = jnp.where(seen[:, None], slopes, 0)
+        root = _root(slopes, seen, noise)
+        alpha = _solve(root, jnp.where(seen, y - offsets, 0))
+        return slopes, offsets, root, alpha
+
+    slopes, offsets, root, alpha = jax.vmap(one)(params, noise, data.y, data.seen)
+    return LinearPosterior(
+        data.x,
+        data.y,
+        data.seen,
+        params,
+        slopes,
+        offsets,
+        root,
+        alpha,
+        noise,
+        model,
+    )
+
+
+def _root(slopes, seen, noise) -> jax.Array:
+    k = slopes @ slopes.T
+    jitter = JITTER * (1 + jnp.max(jnp.diagonal(k)))
+    return inverse_root(k + jnp.diag(jnp.where(seen, noise + jitter, 1)))[0]
+
+
+def _solve(root: jax.Array, y: jax.Array) -> jax.Array:
+    return (root @ y) @ root
+
+
+@jax.jit
+def _lengths(posterior: LinearPosterior) -> jax.Array:
+    slopes = jax.vmap(jax.jacobian(lambda x: posterior.predict(x).mean))(posterior.x)
+    seen = posterior.seen.T[:, :, None]
+    count = jnp.maximum(jnp.sum(seen, 0), 1)
+    return 1 / jnp.sqrt(jnp.sum(jnp.where(seen, slopes**2, 0), 0) / count + 1e-4)

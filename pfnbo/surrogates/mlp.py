@@ -1,0 +1,71 @@
+"""A plain network whose parameters are one vector, all unit normal a priori."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from pfnbo.errors import SettingError
+
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "erf": jax.scipy.special.erf}
+
+
+@dataclass(frozen=True)
+class MLP:
+    """A multi-layer perceptron with one output, alike at all widths.
+
+    A layer multiplies unit normal weights by sqrt(weight / width) and biases by
+    sqrt(bias), so that wide networks tend to `Infinite` ones.
+
+    Args:
+        widths: of the hidden layers; none makes a linear model.
+        activation: "tanh", "relu" or "erf".
+        weight: variance of the weights of a layer, times its width.
+        bias: variance of the biases.
+
+    Source: Li et al. 2024, arXiv 2305.20028, for both variances.
+    """
+
+    widths: tuple[int, ...] = (50, 50)
+    activation: str = "tanh"
+    weight: float = 10.0
+    bias: float = 1.3
+
+    def __post_init__(self):
+        """Refuse a network that is none."""
+        if self.activation not in ACTIVATIONS:
+            raise SettingError(
+                f"activation is {self.activation!r}: wanted one of {[*ACTIVATIONS]}."
+            )
+        if any(width < 1 for width in self.widths):
+            raise SettingError(f"widths are {self.widths}: each must be at least 1.")
+        object.__setattr__(self, "widths", tuple(self.widths))
+
+    def size(self, d: int) -> int:
+        """Return the number of parameters for `d` inputs."""
+        return sum((a + 1) * b for a, b in self._shapes(d))
+
+    def _shapes(self, d: int) -> list[tuple[int, int]]:
+        return list(zip((d, *self.widths), (*self.widths, 1), strict=True))
+
+    def _layers(self, params: jax.Array, d: int) -> Iterator[tuple]:
+        at = 0
+        for a, b in self._shapes(d):
+            inner, at = params[at : at + a * b].reshape(a, b), at + a * b
+            outer, at = params[at : at + b], at + b
+            scale = math.sqrt(self.weight / max(a, 1))
+            yield scale * inner, math.sqrt(self.bias) * outer
+
+    def __call__(
+        self,
+        params: jax.Array,  # (p,)
+        x: jax.Array,  # (d,) in the unit cube
+    ) -> jax.Array:
+        """Return the output at one point."""
+        *hidden, (weight, bias) = self._layers(params, x.shape[0])
+        h = x - 0.5
+        for w, b in hidden:
+            h = ACTIVATIONS[self.activation](h @ w + b)
+        return (h @ weight + bias)[0]

@@ -1,0 +1,119 @@
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from pfnbo import Categorical, Int, Optimizer, Space, optimize
+from pfnbo.maximize.game import GAMES, changes, equilibria, propose, suits
+from pfnbo.maximize.gradient import Region
+from pfnbo.space import contains
+
+SITES = Space({f"site{i}": Categorical("abcdef") for i in range(4)})
+NESTED = Space(
+    {
+        "kind": Categorical("uv"),
+        "left": Categorical("abcd", when={"kind": "u"}),
+        "right": Categorical("abcdef", when={"kind": "v"}),
+        "more": Categorical("xyz", when={"right": ["c", "d"]}),
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+def _payoff(args, x):
+    """Effects of single choices and of pairs."""
+    single, pairs = args
+    return single @ x + x @ pairs @ x
+
+
+def _args(columns, seed, rugged):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=columns), rugged * rng.normal(size=(columns, columns))
+
+
+def _region(space, taken=()):
+    padded = np.full((1500, space.columns), np.nan)
+    padded[: len(taken)] = np.reshape(taken, (len(taken), space.columns))
+    zero, one = np.zeros(space.columns), np.ones(space.columns)
+    return Region(zero, one, space.design(3, 1), padded)
+
+
+def _worths(args, rows):
+    return np.asarray(jax.vmap(partial(_payoff, args))(rows))
+
+
+@pytest.mark.parametrize("space", [SITES, NESTED], ids=["sites", "nested"])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_change_of_one_player_gains_anywhere(space, seed):
+    args, rows = _args(space.columns, seed, 1.0), space.every_row()
+    taken = rows[::3]
+    region = _region(space, taken)
+    ends = equilibria(jax.random.key(seed), _payoff, args, region, space.grid)
+    free = np.array([not contains(taken, row) for row in rows])
+    for row, value in zip(np.asarray(ends.rows), np.asarray(ends.values), strict=True):
+        np.testing.assert_array_equal(space.snap(row), row)
+        assert np.isfinite(value) and not contains(taken, row)
+        names = [set(space.decode(r).items()) for r in rows]
+        mine = set(space.decode(row).items())
+        near = np.array([len(mine - other) <= 1 for other in names])
+        if space is SITES:
+            assert value >= _worths(args, rows)[free & near].max() - 1e-12
+        moves = np.asarray(changes(row, space.grid))
+        open_ = [not contains(taken, move) for move in moves]
+        assert value >= _worths(args, moves)[open_].max() - 1e-12
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_of_all_rows_is_found(seed):
+    args, rows = _args(SITES.columns, seed, 0.5), SITES.every_row()
+    row, value = propose(
+        jax.random.key(seed), _payoff, args, _region(SITES), SITES.grid
+    )
+    worth = _worths(args, rows)
+    assert value == pytest.approx(worth.max(), abs=1e-9)
+    np.testing.assert_array_equal(row, rows[np.argmax(worth)])
+
+
+def test_evaluations_are_counted():
+    args = _args(SITES.columns, 0, 0.5)
+    ends = equilibria(jax.random.key(0), _payoff, args, _region(SITES), SITES.grid)
+    rounds = (int(ends.scored) - GAMES) / (GAMES * 24)
+    assert rounds == int(rounds) and 2 <= rounds <= 8
+
+
+def test_a_full_space_has_no_equilibrium():
+    region = _region(SITES, SITES.every_row())
+    args = _args(SITES.columns, 0, 0.5)
+    assert propose(jax.random.key(0), _payoff, args, region, SITES.grid)[1] == -np.inf
+
+
+def test_only_spaces_of_choices_are_games():
+    assert suits(SITES.grid) and suits(NESTED.grid)
+    assert not suits(Space({"a": Categorical("uv"), "k": Int(0, 2)}).grid)
+    assert not suits(Space({"a": (0, 1)}).grid)
+
+
+def _mismatches(point):
+    return float(sum(point[f"site{i}"] != "face"[i] for i in range(4)))
+
+
+def test_a_run_by_batches_finds_the_word():
+    study, asked = Optimizer(SITES, seed=0, n_initial=10), []
+    for _ in range(8):
+        batch = study.ask(5)
+        asked += batch
+        for point in batch:
+            study.tell(point, _mismatches(point))
+    assert study.result().fun == 0
+    assert len({tuple(p.values()) for p in asked}) == len(asked)
+
+
+def test_a_conditional_space_of_choices_is_searched():
+    result = optimize(lambda p: float(p.get("more") != "y"), NESTED, 16, seed=0)
+    assert result.fun == 0 and result.x["right"] in ("c", "d")

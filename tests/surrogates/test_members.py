@@ -1,0 +1,156 @@
+"""Ensembles and what all sets of functions share: oracles are linear models."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pfnbo import MLP, Ensemble, SettingError
+from pfnbo.data import pad
+from pfnbo.surrogates.gauss_newton import Table, log_evidence, minimize
+from pfnbo.surrogates.members import posterior_of
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+N, NOISE = 8, 0.3
+LINEAR = MLP(())
+X = RNG.uniform(size=(N, 2))
+Y = X[:, 0] - 2 * X[:, 1] + NOISE * RNG.normal(size=N)
+NEW = np.array([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]])
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+def _features(x):
+    """What the unit normal parameters of the linear network are multiplied by."""
+    return np.c_[5**0.5 * (x - 0.5), np.full(len(x), 1.3**0.5)]
+
+
+def _exact(x=X, y=Y, noise=NOISE):
+    """Mean and covariance of f at NEW under the linear model."""
+    phi = _features(x)
+    precision = np.eye(3) + phi.T @ phi / noise**2
+    at = _features(NEW) @ np.linalg.inv(precision)
+    return at @ phi.T @ y / noise**2, at @ _features(NEW).T
+
+
+def _values(posterior, x=NEW):
+    return np.asarray(jax.vmap(posterior.values, out_axes=-1)(jnp.asarray(x)))[0]
+
+
+def _prior_draws(count):
+    """A posterior without data, of linear functions."""
+    params = jax.random.normal(KEY, (1, count, 3))
+    data = pad(X, np.full((1, N), np.nan), 16)
+    return posterior_of(data, params, np.full((1, count), NOISE**2), LINEAR)
+
+
+def test_members_of_a_linear_model_are_posterior_draws():
+    model = Ensemble(2000, LINEAR, NOISE, steps=8)
+    values = _values(model.fit(KEY, pad(X, Y[None], 16)))
+    mean, cov = _exact()
+    error = np.sqrt(cov.diagonal() / len(values))
+    assert np.max(np.abs(values.mean(0) - mean) / error) < 4
+    np.testing.assert_allclose(np.cov(values.T), cov, atol=0.1 * cov.max())
+
+
+def test_the_evidence_of_a_linear_model_is_exact():
+    table = Table(*(jnp.asarray(a) for a in (X, Y, np.ones(N, bool))))
+    got, wanted = [], []
+    for noise in (0.1, 0.5):
+        var = jnp.asarray(noise**2)
+        zero = jnp.zeros(3)
+        params = minimize(LINEAR, table, zero + 1, zero, var, 8)
+        got.append(float(log_evidence(LINEAR, table, params, var)))
+        k = _features(X) @ _features(X).T + noise**2 * np.eye(N)
+        fit = Y @ np.linalg.solve(k, Y)
+        wanted.append(-0.5 * fit - 0.5 * np.linalg.slogdet(k)[1])
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
+def test_a_network_reaches_a_stationary_point():
+    network = MLP((8,))
+    table = Table(*(jnp.asarray(a) for a in (X, Y, np.ones(N, bool))))
+    anchor = jax.random.normal(KEY, (network.size(2),))
+
+    def loss(params):
+        f = jax.vmap(network, (None, 0))(params, table.x)
+        return jnp.sum((table.y - f) ** 2) / 0.01 + jnp.sum((params - anchor) ** 2)
+
+    params = minimize(network, table, anchor, anchor, jnp.asarray(0.01), 60)
+    before, after = (np.linalg.norm(jax.grad(loss)(p)) for p in (anchor, params))
+    assert after < 0.01 * before and loss(params) < loss(anchor)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_conditioning_many_members_is_exact_conditioning(count):
+    prior = _prior_draws(4000)
+    y = Y[None, :count]
+    posterior = prior.condition(pad(X[:count], y, 16))
+    mean, cov = _exact(X[:count], Y[:count])
+    weight = np.exp(np.asarray(posterior.log_weight))[0]
+    values = _values(posterior)
+    got = weight @ values
+    apart = (values - got) * np.sqrt(weight)[:, None]
+    np.testing.assert_allclose(got, mean, atol=0.12 * cov.max() ** 0.5)
+    np.testing.assert_allclose(apart.T @ apart, cov, atol=0.1 * cov.max())
+    assert 1 / np.sum(weight**2) > 0.5 * len(weight) - 1
+
+
+def test_conditioning_on_what_is_known_changes_nothing():
+    posterior = Ensemble(6, LINEAR, NOISE, steps=8).fit(KEY, pad(X, Y[None], 16))
+    same = posterior.condition(pad(X, Y[None], 16))
+    np.testing.assert_allclose(_values(same), _values(posterior), atol=1e-8)
+    np.testing.assert_allclose(same.log_weight, posterior.log_weight)
+
+
+def test_few_members_and_a_hopeless_observation_stay_finite():
+    prior = _prior_draws(5)
+    prior = replace(prior, noises=jnp.full((1, 5), 1e-6))
+    posterior = prior.condition(pad(X[:2], np.array([[50.0, -50.0]]), 16))
+    normal = posterior.observe(jnp.asarray(NEW[0]))
+    assert np.isfinite(normal.mean).all() and np.isfinite(normal.var).all()
+    assert np.isfinite(normal.log_ei(1e3)).all()
+
+
+def test_smoothing_keeps_mean_and_variance():
+    prior = _prior_draws(9)
+    at = jax.vmap(prior.predict)(jnp.asarray(NEW))
+    values = _values(prior)
+    np.testing.assert_allclose(at.mean[:, 0], values.mean(0), atol=1e-9)
+    np.testing.assert_allclose(at.var[:, 0], values.var(0), rtol=1e-6)
+    epistemic, aleatoric = prior.parts(jnp.asarray(NEW[0]))
+    observed = prior.observe(jnp.asarray(NEW[0]))
+    np.testing.assert_allclose(epistemic + aleatoric, observed.var, rtol=1e-9)
+
+
+def test_draws_are_members():
+    prior = _prior_draws(4)
+    values = _values(prior)
+    draws = np.asarray(prior.sample(KEY, jnp.asarray(NEW), 50))[:, 0]
+    gap = np.abs(draws[:, None] - values[None]).max(-1).min(-1)
+    assert gap.max() < 1e-9 and len(np.unique(draws[:, 0])) == 4
+    path = jax.vmap(prior.path(KEY))(jnp.asarray(NEW))[:, 0]
+    assert np.abs(values - np.asarray(path)).max(-1).min() < 1e-9
+
+
+def test_length_scales_are_inverse_slopes():
+    posterior = Ensemble(4, LINEAR, 0.01, steps=8).fit(
+        KEY, pad(X, (3 * X[:, 0] + X[:, 1])[None], 16)
+    )
+    np.testing.assert_allclose(posterior.length_scales, [[1 / 3, 1]], rtol=0.1)
+
+
+def test_what_is_no_ensemble_is_refused():
+    with pytest.raises(SettingError, match="at least 2"):
+        Ensemble(1)
+    with pytest.raises(SettingError, match="tanh"):
+        MLP(activation="sign")
+    with pytest.raises(SettingError, match="at least 1"):
+        MLP((0,))

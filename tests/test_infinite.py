@@ -1,0 +1,80 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pfnbo.errors import SettingError
+from pfnbo.infinite import Infinite
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(4, 3)) / 3**0.5
+KINDS = [Infinite("relu", 1), Infinite("relu", 3), Infinite("erf", 2)]
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+def _gram(network, a, b, weight=10.0, bias=1.3):
+    return network.covariance(
+        jnp.asarray(a), jnp.asarray(b), jnp.asarray(weight), jnp.asarray(bias)
+    )
+
+
+def test_one_relu_layer_is_the_arc_cosine_kernel():
+    got = np.asarray(_gram(Infinite("relu", 1), X, X, 2.0, 0.5))
+    inner = 0.5 + 2.0 * X @ X.T
+    size = np.sqrt(np.outer(inner.diagonal(), inner.diagonal()))
+    angle = np.arccos(np.clip(inner / size, -1, 1))
+    moment = size * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
+    one = 0.5 + 2.0 * 2.5 / 2
+    np.testing.assert_allclose(got, (0.5 + 2.0 * moment) / one, rtol=1e-7)
+
+
+@pytest.mark.parametrize("network", KINDS, ids=str)
+def test_wide_networks_have_the_covariance(network):
+    weight, bias = jnp.asarray(2.0), jnp.asarray(0.7)
+
+    @jax.jit
+    def values(key):
+        layers = network.draw(key, 3, weight, bias)
+        return jax.vmap(lambda x: network.apply(layers, x))(jnp.asarray(X))
+
+    f = np.asarray(jax.lax.map(values, jax.random.split(jax.random.key(1), 3000)))
+    products = f[:, :, None] * f[:, None]
+    error = products.std(0) / len(f) ** 0.5
+    wanted = np.asarray(_gram(network, X, X, 2.0, 0.7))
+    assert np.max(np.abs(products.mean(0) - wanted) / error) < 5
+
+
+@pytest.mark.parametrize("network", KINDS, ids=str)
+def test_it_is_positive_and_its_diagonal_is_the_variance(network):
+    x = RNG.normal(size=(20, 3))
+    gram = np.asarray(_gram(network, x, x))
+    assert np.linalg.eigvalsh(gram).min() > -1e-9 * gram.max()
+    variance = network.variance(jnp.asarray(x), jnp.asarray(10.0), jnp.asarray(1.3))
+    np.testing.assert_allclose(gram.diagonal(), variance, rtol=1e-7)
+    unit = np.array([[0.6, 0.8, 0.0]])
+    np.testing.assert_allclose(_gram(network, unit, unit), 1, rtol=1e-7)
+
+
+def test_relu_without_a_bias_is_homogeneous():
+    once, twice = (_gram(Infinite("relu", 3), c * X, c * X, 2.0, 0.0) for c in (1, 2))
+    np.testing.assert_allclose(twice, 4 * np.asarray(once), rtol=1e-7)
+
+
+@pytest.mark.parametrize("network", KINDS, ids=str)
+def test_slopes_are_finite_where_points_meet(network):
+    slope = jax.grad(lambda a: jnp.sum(_gram(network, a, X)))(jnp.asarray(X))
+    step = 1e-6 * RNG.normal(size=X.shape)
+    rise = jnp.sum(_gram(network, X + step, X) - _gram(network, X - step, X)) / 2
+    np.testing.assert_allclose(jnp.sum(slope * step), rise, rtol=1e-3, atol=1e-9)
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(SettingError, match="relu"):
+        Infinite("sigmoid")
+    with pytest.raises(SettingError, match="hidden layer"):
+        Infinite(depth=0)
