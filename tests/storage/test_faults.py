@@ -101,7 +101,7 @@ def test_any_name_goes_there_and_back(tmp_path, file, name):
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
-    "value", [5e-324, 1e-300, -1e300, 1.7e308, 1 / 3, -0.0, 2.0**-1074, 1e12 + 1e-4]
+    "value", [5e-324, 1e-300, -1e300, 1 / 3, -0.0, 2.0**-1074, 1e12 + 1e-4]
 )
 def test_any_value_goes_there_and_back(tmp_path, file, value):
     def study():
