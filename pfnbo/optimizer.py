@@ -189,6 +189,9 @@ class Optimizer:
         if self._ledger is None:
             return
         told, pending = self._ledger.read()
+        # Read after the trials: their constraints were named before they were told.
+        if not self.constraint_names and (names := self._ledger.names()):
+            self.expect_constraints(names)
         for x, outcome in told:
             g = [outcome.g.get(name, math.nan) for name in self.constraint_names]
             self._append(self.space.encode(x), outcome.f, np.array(g), outcome.error)

@@ -116,6 +116,7 @@ class Ledger:
 
     def expect(self, names: Sequence[str]) -> None:
         """Give constraints to a study that had none."""
+        self.names()  # another worker may have been first
         told = any(t.state is TrialState.COMPLETE for t in self._trials())
         if self._facts["names"] != list(names) and (self._facts["names"] or told):
             raise SettingError(
@@ -124,6 +125,12 @@ class Ledger:
             )
         self._facts["names"] = list(names)
         self._keep()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the constraints, of which another worker may have told meanwhile."""
+        if not self._facts["names"]:
+            self._facts = self.storage.get_study_user_attrs(self._study)[STUDY]
+        return tuple(self._facts["names"])
 
     def read(self) -> tuple[list[tuple[dict[str, Any], Outcome]], list[dict[str, Any]]]:
         """Return what has ended since the last call, and what is under evaluation.
