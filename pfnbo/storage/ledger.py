@@ -97,7 +97,9 @@ class Ledger:
                     f"study {self.name!r} was made by another program: give another "
                     "name=."
                 )
-            self._facts = dict(format=FORMAT, **wanted, names=list(names), seed=seed)
+            self._facts: dict[str, Any] = dict(
+                format=FORMAT, **wanted, names=list(names), seed=seed
+            )
             self._keep()
             return tuple(names), seed
         self._facts = kept

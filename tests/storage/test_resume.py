@@ -163,7 +163,7 @@ def test_constraints_that_another_worker_has_named_are_taken_over(tmp_path):
     second.ask()
     second.tell([0.25], 1.0, [3.0])
     assert second.result().constr.ravel().tolist() == [2.0, 3.0]
-    late = Optimizer([(0, 1)], storage=tmp_path / "s.journal")
+    late = Optimizer([(0, 1)], storage=tmp_path / "s.journal", name="s")
     with pytest.raises(SettingError, match="has the constraints"):
         late.expect_constraints(["h"])
 
