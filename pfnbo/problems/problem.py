@@ -30,7 +30,7 @@ class Problem:
         fn: the formula; maps x `(d,)` to f and g `(c,)`, `(0,)` without constraints.
         constraints: names of the c constraints, each feasible where g <= 0.
         x_star: best design known `(d,)`; one of them where it is not unique.
-        f_star: objective there.
+        f_star: objective there; inf when no design is feasible.
         units: unit of each variable, "-" for a number.
         source: where the formula was published.
         remarks: what to know before comparing with numbers from elsewhere.
@@ -129,6 +129,7 @@ class Problem:
 def register(
     space: Mapping[str, Dimension],
     *,
+    name: str = "",
     x_star: Sequence[float],
     f_star: float,
     source: str,
@@ -137,12 +138,13 @@ def register(
     remarks: str = "",
     tolerance: float = 0.0,
 ) -> Callable[[Formula], Formula]:
-    """Return a decorator that lists a formula as the problem of the same name.
+    """Return a decorator that lists a formula as a problem.
 
     The formula itself stays an ordinary function of its module.
 
     Args:
         space: dimensions by name.
+        name: of the problem, where it is not that of the formula.
         x_star: best design known.
         f_star: objective there.
         source: where the formula was published.
@@ -153,9 +155,8 @@ def register(
     """
 
     def add(formula: Formula) -> Formula:
-        name = formula.__name__
-        REGISTRY[name] = Problem(
-            name=name,
+        problem = Problem(
+            name=name or formula.__name__,
             space=Space(space),
             fn=formula,
             constraints=constraints,
@@ -166,6 +167,7 @@ def register(
             remarks=remarks,
             tolerance=tolerance,
         )
+        REGISTRY[problem.name] = problem
         return formula
 
     return add
