@@ -114,16 +114,11 @@ class Search:
 
     def evolve(self, seed: int) -> np.ndarray:
         """Return the best point of differential evolution."""
-        sizes = np.ones(self.problem.n_constraints)
-        if len(sizes):
-            rng = np.random.default_rng(seed)
-            sample = [
-                self.value(self.snap(u))[1] for u in rng.random((200, len(self.dims)))
-            ]
-            sizes = np.maximum(np.median(np.abs(sample), axis=0), 1e-12)
-
-        middle = self.value(self.snap(np.full(len(self.dims), 0.5)))[0]
-        level = abs(middle) or 1.0
+        rng = np.random.default_rng(seed)
+        points = map(self.snap, rng.random((200, len(self.dims))))
+        f, g = zip(*map(self.value, points), strict=True)
+        level = float(np.median(np.abs(f))) or 1.0
+        sizes = np.maximum(np.median(np.abs(g), axis=0), 1e-12)
 
         def rank(u: np.ndarray) -> float:
             f, g = self.value(self.snap(u))
@@ -131,9 +126,6 @@ class Search:
             # Arctan keeps the order of f and every infeasible point above it.
             return 2 + bad if bad > 0 else np.arctan(f / level)
 
-        self.level = max(
-            abs(self.value(self.snap(np.full(len(self.dims), 0.5)))[0]), 1e-6
-        )
         done = differential_evolution(
             rank,
             [(0, 1)] * len(self.dims),
@@ -148,10 +140,7 @@ class Search:
     def neighbours(self, x: np.ndarray):
         """Yield x with one discrete variable at another value, or two a step on."""
         fixed = np.flatnonzero(~self.free)
-        grid = {
-            i: [float(self.dims[i].nth(k)) for k in range(self.dims[i].levels)]
-            for i in fixed
-        }
+        grid = {i: values(self.dims[i]) for i in fixed}
         for i in fixed:
             for value in grid[i]:
                 if value != x[i]:
@@ -183,7 +172,7 @@ def enumerate_choices(search: Search, rng: np.random.Generator, starts: int) -> 
     for choice in map(np.array, itertools.product(*axes)):
         for _ in range(starts):
             x = np.where(search.free, search.snap(rng.random(len(search.dims))), choice)
-            search.descend(x, 100)
+            search.descend(x)
     return "enumeration + SLSQP"
 
 

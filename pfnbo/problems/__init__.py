@@ -18,14 +18,17 @@ from pfnbo.errors import ProblemError
 # Importing a module registers its problems.
 from pfnbo.problems import (  # noqa: F401
     drives,
+    fidelity,
     functions,
     keane,
     machine,
     pfn4sbo,
     plant,
     process,
+    robust,
     structures,
     truss,
+    vibration,
 )
 from pfnbo.problems.problem import REGISTRY, Problem
 from pfnbo.problems.suites import SUITES

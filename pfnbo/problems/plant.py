@@ -182,7 +182,7 @@ def batch_plant(x: np.ndarray) -> Result:
         *(np.array([8, 20, 8]) - N * T1),
         *(np.array([16, 4, 4]) - N * T2),
     ]
-    return 250 * N @ V**0.6, np.array(g)
+    return float(250 * N @ V**0.6), np.array(g)
 
 
 HAVERLY_HIGH = (100, 200, 100, 100, 100, 100, 200, 100, 200)

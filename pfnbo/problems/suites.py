@@ -27,4 +27,18 @@ SUITES: dict[str, tuple[str, ...]] = {
         *("coil_spring_mixed", "gear_train", "stepped_cantilever_mixed"),
         *("car_side_impact", "disk_clutch", "batch_plant", "process_synthesis7"),
     ),
+    # From misleading to almost faithful cheap levels, then two simulators.
+    "fidelity": (
+        *("forrester_misleading", "branin_fidelity", "paciorek_fidelity"),
+        *("forrester_fidelity", "bohachevsky_fidelity", "heterogeneous_fidelity"),
+        *("portal_frame", "shock_isolator"),
+    ),
+    "robust": (
+        *("bertsimas_worst", "branin_williams_mean"),
+        *("branin_williams_var", "branin_williams_cvar"),
+    ),
+    # Physics in NumPy.
+    "simulators": (
+        *("truss10_static", "truss10_freq", "portal_frame", "shock_isolator"),
+    ),
 }

@@ -41,6 +41,7 @@ COUNTS = {
 }
 PROBLEMS = [problems.get(name) for name in NAMES]
 every = pytest.mark.parametrize("problem", PROBLEMS, ids=NAMES)
+SLOW = ("portal_frame", "shock_isolator", "bertsimas_worst")  # above 1 ms
 SOLVABLE = [n for n in NAMES if n != "stepped_cantilever_as_released"]
 solvable = pytest.mark.parametrize(
     "problem", [problems.get(n) for n in SOLVABLE], ids=SOLVABLE
@@ -85,7 +86,7 @@ def test_the_optimum_is_feasible_and_legal(problem):
 
 @every
 def test_random_points_are_finite_and_do_not_beat_the_optimum(problem):
-    points = random_values(problem, 2000)
+    points = random_values(problem, 200 if problem.name in SLOW else 2000)
     f, g = evaluate(problem, points)
     assert np.all(np.isfinite(f)) and np.all(np.isfinite(g))
     assert not np.any(beats(problem, points))
