@@ -138,7 +138,7 @@ class Run:
                 raise
             return
         f, g = _split(outcome, point)
-        if self.guess and g is not None:
+        if self.guess and g is not None and not self.study.constraint_names:
             self._expect(g)
         self.study.tell(point, f, g)
         # A failure does not say whether constraints will come.

@@ -4,6 +4,7 @@ import math
 import numbers
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -169,7 +170,8 @@ class Optimizer:
         """
         points = []
         for _ in range(checks.count("n", n, least=1)):
-            row = self._take()
+            with self._ledger.turn() if self._ledger else nullcontext():
+                row = self._take()
             if row is None:
                 break
             self._pending.append(row)
@@ -194,10 +196,14 @@ class Optimizer:
         """Learn what this and other processes have written into the storage."""
         if self._ledger is None:
             return
-        for x, outcome in self._ledger.news():
+        told, pending = self._ledger.read()
+        # Read after the trials: their constraints were named before they were told.
+        if not self.constraint_names and (names := self._ledger.names()):
+            self.expect_constraints(names)
+        for x, outcome in told:
             g = [outcome.g.get(name, math.nan) for name in self.constraint_names]
             self._append(self.space.encode(x), outcome.f, np.array(g), outcome.error)
-        self._pending = [self.space.encode(x) for x in self._ledger.pending().values()]
+        self._pending = [self.space.encode(x) for x in pending]
 
     def tell(
         self, x: Any, y: Any = None, g: Any = None, *, failed: bool | str = False

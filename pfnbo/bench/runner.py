@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -186,11 +187,12 @@ class _Worker:
         python = pythons.get(label(method), sys.executable)
         home = str(Path(pfnbo.__file__).parents[1])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._noise = tempfile.TemporaryFile("w+", errors="replace")
         self._process = subprocess.Popen(
             [python, "-W", "ignore", "-m", "pfnbo.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._noise,
             text=True,
             env=os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)},
         )
@@ -210,7 +212,7 @@ class _Worker:
         except OSError:
             answer = ""
         if not answer:
-            return f"its process ended with code {self._process.wait()}"
+            return f"its process ended with code {self._process.wait()}{self._last()}"
         if answer.startswith('{"error"'):
             return json.loads(answer)["error"].strip()
         return parse(answer)
@@ -219,6 +221,13 @@ class _Worker:
         """End the process, whatever it does."""
         self._process.kill()
         self._process.communicate()  # closes the pipes, too
+        self._noise.close()
+
+    def _last(self) -> str:
+        """Return the last line that the process complained with, or nothing."""
+        self._noise.seek(0)
+        lines = self._noise.read().strip().splitlines()
+        return f": {lines[-1]}" if lines else ""
 
 
 def _names(word: str) -> Sequence[str]:

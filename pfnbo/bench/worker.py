@@ -9,7 +9,6 @@ import json
 import os
 import queue
 import random
-import resource
 import sys
 import threading
 import traceback
@@ -59,13 +58,10 @@ def execute(problem: str, method: str, seed: int, trials: int, initial: int) -> 
         seed=seed,
         initial=initial,
         **columns(rows[:trials]),
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILO,
+        memory=_peak(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(method),
     )
-
-
-KILO = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss is in bytes there
 
 
 def _jobs(source: IO[str]) -> Iterable[dict[str, Any]]:
@@ -88,6 +84,16 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         pass
+
+
+def _peak() -> float:
+    """Return the peak of the memory in MB, NaN where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, else kB
 
 
 def _versions(method: str) -> dict[str, str]:

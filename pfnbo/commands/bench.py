@@ -7,6 +7,8 @@ from typing import Any
 
 from pfnbo.errors import BenchError
 
+INTERRUPTED = 130  # exit code of a shell after Ctrl-C
+
 
 def add(commands: Any) -> None:
     """Describe the command."""
@@ -58,7 +60,11 @@ def _run(args: argparse.Namespace) -> int:
         pythons=dict(_pair(text) for text in args.python),
     )
     quiet, workers = args.quiet, args.workers
-    failures = runner.run(plan, args.results, workers=workers, progress=not quiet)
+    try:
+        failures = runner.run(plan, args.results, workers=workers, progress=not quiet)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return INTERRUPTED
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if failures else 0

@@ -182,11 +182,7 @@ class PFNBOSampler(BaseSampler):
     def _learn(self, study: Study) -> None:
         """Take in the trials that have ended since the last call."""
         where = study._storage, study._study_id
-        if (
-            self._study is None
-            or where[0] is not self._study[0]
-            or where != self._study
-        ):
+        if where != self._study:
             self._study, self._revealed, self._engine = where, Revealed(), None
         for trial in study._get_trials(deepcopy=False, states=FINISHED):
             if trial._trial_id not in self._revealed.trials:

@@ -47,11 +47,12 @@ class Revealed:
             return
         self._complete, self._whens = self._complete + 1, None
         values = internal(trial)
-        for name, distribution in trial.distributions.items():
+        names = list(values)
+        for i, name in enumerate(names):
+            distribution = trial.distributions[name]
             if self._distributions.setdefault(name, distribution) != distribution:
                 self._changed.add(name)
-            earlier = list(values)[: list(values).index(name)]
-            self._earlier.setdefault(name, earlier)
+            self._earlier.setdefault(name, names[:i])
             self._having[name].add(trial._trial_id)
             at = self._at.setdefault(name, defaultdict(set))
             at[values[name]].add(trial._trial_id)

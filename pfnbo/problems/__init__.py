@@ -7,6 +7,7 @@ Each is in physical units and knows its space, its best design and its source::
 
 The families `ackley`, `rosenbrock`, `levy`, `griewank`, `michalewicz` and
 `styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`.
+Sets of problems to compare on have names too: `suite("pfn4sbo")`, all in `SUITES`.
 """
 
 import difflib
@@ -15,8 +16,22 @@ import re
 from pfnbo.errors import ProblemError
 
 # Importing a module registers its problems.
-from pfnbo.problems import functions, machine, process, structures, truss  # noqa: F401
+from pfnbo.problems import (  # noqa: F401
+    drives,
+    fidelity,
+    functions,
+    keane,
+    machine,
+    pfn4sbo,
+    plant,
+    process,
+    robust,
+    structures,
+    truss,
+    vibration,
+)
 from pfnbo.problems.problem import REGISTRY, Problem
+from pfnbo.problems.suites import SUITES
 from pfnbo.problems.synthetic import (
     DEFAULTS,
     FAMILIES,
@@ -29,6 +44,7 @@ from pfnbo.problems.synthetic import (
 )
 
 __all__ = [
+    "SUITES",
     "Problem",
     "ackley",
     "constrained",
@@ -39,6 +55,7 @@ __all__ = [
     "names",
     "rosenbrock",
     "styblinski_tang",
+    "suite",
     "unconstrained",
 ]
 
@@ -66,6 +83,20 @@ def names() -> tuple[str, ...]:
     """Names of all problems, sorted; the families with one dimension each."""
     families = (f"{family}{d}" for family, d in DEFAULTS)
     return tuple(sorted([*REGISTRY, *families]))
+
+
+def suite(name: str) -> tuple[str, ...]:
+    """Return the names of the problems of a set.
+
+    Args:
+        name: one of `SUITES`.
+
+    Raises:
+        ProblemError: when there is none; the message lists all.
+    """
+    if name in SUITES:
+        return SUITES[name]
+    raise ProblemError(f"no set of problems {name!r}: there are {', '.join(SUITES)}.")
 
 
 def constrained() -> tuple[str, ...]:

@@ -145,7 +145,27 @@ def speed_reducer(x: np.ndarray) -> Result:
 
     Source: Golinski 1970, J. Mechanisms 5; 1973, Mechanism and Machine Theory 8.
     """
-    return _speed_reducer(x, 7.4777, 16.9e6)
+    return gear_box(x, 7.4777, 16.9e6)
+
+
+@register(
+    {**REDUCER, "z": Float(17, 28)},
+    units=REDUCER_UNITS,
+    constraints=REDUCER_LIMITS,
+    x_star=(3.5, 0.7, 17, 7.3, 7.715319911517, 3.350214666103, 5.286654464991),
+    f_star=2994.47106615,
+    source="Golinski 1970, 1973",
+    remarks="a relaxation with the optimum of speed_reducer",
+)
+def speed_reducer_cont(x: np.ndarray) -> Result:
+    """Weight of the gear box when wheels with every number of teeth exist.
+
+    Args:
+        x: as in `speed_reducer`, z any number.
+
+    Source: Golinski 1970, J. Mechanisms 5; 1973, Mechanism and Machine Theory 8.
+    """
+    return gear_box(x, 7.4777, 16.9e6)
 
 
 @register(
@@ -165,10 +185,17 @@ def speed_reducer_cec(x: np.ndarray) -> Result:
 
     Source: Golinski 1970; Kumar et al. 2020 (CEC2020 RC15).
     """
-    return _speed_reducer(x, 7.477, 16.91e6)
+    return gear_box(x, 7.477, 16.91e6)
 
 
-def _speed_reducer(x: np.ndarray, c0: float, c5: float) -> Result:
+def gear_box(x: np.ndarray, c0: float, c5: float) -> Result:
+    """Weight and limits of the gear box for two constants that sources differ in.
+
+    Args:
+        x: as in `speed_reducer`.
+        c0: factor of the volume of the shafts.
+        c5: square of the torque on the first shaft.
+    """
     b, m, z, L1, L2, d1, d2 = x
     f = (
         0.7854 * b * m**2 * (3.3333 * z**2 + 14.9334 * z - 43.0934)

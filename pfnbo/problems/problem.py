@@ -7,14 +7,33 @@ from typing import Any
 import numpy as np
 
 from pfnbo.dimensions import Dimension, Float
-from pfnbo.errors import SpaceError
+from pfnbo.errors import ProblemError, SpaceError
 from pfnbo.problems import interfaces
 from pfnbo.space import Space
 
 Result = tuple[float, np.ndarray]
-Formula = Callable[[np.ndarray], Result]
+Formula = Callable[..., Result]  # of x, and of a fidelity where there are several
 
 REGISTRY: dict[str, "Problem"] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Nature:
+    """What happens to a design: finitely many outcomes with their probabilities.
+
+    Args:
+        fn: maps a design x `(d,)` and an outcome w `(p,)` to the objective.
+        outcomes: `(k, p)`.
+        weights: probability of each outcome `(k,)`.
+        risk: what is minimised over designs: "mean", "worst", "var" or "cvar".
+        level: share of outcomes that the last two leave below, 0.7 say.
+    """
+
+    fn: Callable[[np.ndarray, np.ndarray], float]
+    outcomes: np.ndarray
+    weights: np.ndarray
+    risk: str
+    level: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,12 +50,15 @@ class Problem:
         fn: the formula; maps x `(d,)` to f and g `(c,)`, `(0,)` without constraints.
         constraints: names of the c constraints, each feasible where g <= 0.
         x_star: best design known `(d,)`; one of them where it is not unique.
-        f_star: objective there.
+        f_star: objective there; inf when no design is feasible.
         units: unit of each variable, "-" for a number.
         source: where the formula was published.
         remarks: what to know before comparing with numbers from elsewhere.
         tolerance: largest g (absolute, in the unit of the constraint) that still
             counts as feasible; 0 when the digits of `x_star` satisfy every constraint.
+        costs: of an evaluation at each fidelity, the last and truest being 1; with
+            several, `fn(x, level)` evaluates at one of them and `fn(x)` at the last.
+        nature: of a robust problem, what `fn` has taken the risk of.
     """
 
     name: str
@@ -49,6 +71,8 @@ class Problem:
     source: str
     remarks: str = ""
     tolerance: float = 0.0
+    costs: tuple[float, ...] = (1.0,)
+    nature: "Nature | None" = None
 
     def __post_init__(self) -> None:
         """Freeze `x_star` and check its length and that of `units`."""
@@ -71,21 +95,31 @@ class Problem:
         """Number of constraints."""
         return len(self.constraints)
 
-    def __call__(self, x: Any) -> float | Result:
+    def __call__(self, x: Any, fidelity: int | None = None) -> float | Result:
         """Return f(x), or `(f, g)` when the problem has constraints.
 
         Args:
             x: dict name -> value, or 1-D array-like in the order of the space.
+            fidelity: index into `costs`, 0 the cheapest; the truest when left out.
 
         Raises:
             SpaceError: when values are missing, unknown or not numbers.
+            ProblemError: when there is no such fidelity.
         """
-        f, g = self.evaluate(x)
+        f, g = self.evaluate(x, fidelity)
         return (f, g) if self.constraints else f
 
-    def evaluate(self, x: Any) -> Result:
+    def evaluate(self, x: Any, fidelity: int | None = None) -> Result:
         """Return f(x) and g(x) `(c,)`, also when c = 0."""
-        f, g = self.fn(self._vector(x))
+        top = len(self.costs) - 1
+        if fidelity not in (None, *range(top + 1)):
+            raise ProblemError(
+                f"{self.name} got fidelity {fidelity!r}: wanted one of 0 to {top}, or "
+                "nothing for the truest."
+            )
+        truest = fidelity is None or fidelity == top
+        x = self._vector(x)
+        f, g = self.fn(x) if truest else self.fn(x, fidelity)
         return float(f), np.asarray(g, dtype=float)
 
     def feasible(self, x: Any) -> bool:
@@ -151,20 +185,24 @@ class Problem:
 def register(
     space: Mapping[str, Dimension],
     *,
-    x_star: Sequence[float],
+    name: str = "",
+    x_star: Sequence[float] | np.ndarray,
     f_star: float,
     source: str,
     units: str | tuple[str, ...] = "-",
     constraints: tuple[str, ...] = (),
     remarks: str = "",
     tolerance: float = 0.0,
+    costs: tuple[float, ...] = (1.0,),
+    nature: Nature | None = None,
 ) -> Callable[[Formula], Formula]:
-    """Return a decorator that lists a formula as the problem of the same name.
+    """Return a decorator that lists a formula as a problem.
 
     The formula itself stays an ordinary function of its module.
 
     Args:
         space: dimensions by name.
+        name: of the problem, where it is not that of the formula.
         x_star: best design known.
         f_star: objective there.
         source: where the formula was published.
@@ -172,12 +210,13 @@ def register(
         constraints: names of the constraints.
         remarks: see `Problem`.
         tolerance: see `Problem`.
+        costs: see `Problem`.
+        nature: see `Problem`.
     """
 
     def add(formula: Formula) -> Formula:
-        name = formula.__name__
-        REGISTRY[name] = Problem(
-            name=name,
+        problem = Problem(
+            name=name or formula.__name__,
             space=Space(space),
             fn=formula,
             constraints=constraints,
@@ -187,7 +226,10 @@ def register(
             source=source,
             remarks=remarks,
             tolerance=tolerance,
+            costs=costs,
+            nature=nature,
         )
+        REGISTRY[problem.name] = problem
         return formula
 
     return add

@@ -188,6 +188,13 @@ def car_side_impact_cont(x: np.ndarray) -> Result:
     return car_side_impact(x)
 
 
+EXCHANGER_UNITS = (*("ft^2",) * 3, *("F",) * 5)
+EXCHANGER_LIMITS = (
+    *(f"balance {i}" for i in range(1, 4)),
+    *(f"transfer {i}" for i in range(1, 4)),
+)
+
+
 @register(
     {
         "x1": Float(100, 10000),
@@ -195,15 +202,8 @@ def car_side_impact_cont(x: np.ndarray) -> Result:
         "x3": Float(1000, 10000),
         **floats(5, 10, 1000, first=4),
     },
-    units=(*("ft^2",) * 3, *("F",) * 5),
-    constraints=(
-        "balance 1",
-        "balance 2",
-        "balance 3",
-        "transfer 1",
-        "transfer 2",
-        "transfer 3",
-    ),
+    units=EXCHANGER_UNITS,
+    constraints=EXCHANGER_LIMITS,
     x_star=(
         579.3067160584,
         1359.97070292,

@@ -272,8 +272,70 @@ def concrete_beam_mixed(x: np.ndarray) -> Result:
 
     Source: Amir & Hasegawa 1989, J. Structural Engineering 115.
     """
+    return reinforced_beam(x, 7.375)
+
+
+@register(
+    {"As": Float(0.2, 15), "h": Float(28, 40), "b": Float(5, 10)},
+    units=("in^2", "in", "in"),
+    constraints=("depth over width", "flexural strength"),
+    x_star=(6.46941757255813, 33.5172358273372, 8.3793089568353),
+    f_star=358.711641259,
+    source="Amir & Hasegawa 1989",
+    remarks="a relaxation: no set of bars has these areas",
+)
+def concrete_beam_cont(x: np.ndarray) -> Result:
+    """Cost of the concrete beam when bars and forms of every size exist.
+
+    Args:
+        x: As area of steel (in^2), h depth (in), b width (in).
+
+    Source: Amir & Hasegawa 1989, J. Structural Engineering 115.
+    """
+    return reinforced_beam(x, 7.375)
+
+
+def reinforced_beam(x: np.ndarray, k: float) -> Result:
+    """Cost and limits of the concrete beam for a constant that sources differ in.
+
+    Args:
+        x: as in `concrete_beam_cont`.
+        k: of the strength that the steel takes away.
+    """
     As, h, b = x
     f = 29.4 * As + 0.6 * b * h
     g1 = h / b - 4
-    g2 = 180 + 7.375 * As**2 / b - As * h
+    g2 = 180 + k * As**2 / b - As * h
+    return f, np.array([g1, g2])
+
+
+@register(
+    {
+        "b": Float(2, 12),
+        "tf": Float(0.1, 1),
+        "tw": Float(0.1, 2),
+        "h": Float(3, 7),
+    },
+    units="in",
+    constraints=("stress", "tip deflection"),
+    x_star=(9.48462615514061, 0.1, 0.1, 7),
+    f_star=92.769308317,
+    source="Blank & Deb 2020 (pymoo, CantileveredBeam)",
+)
+def i_cantilever(x: np.ndarray) -> Result:
+    """Volume (in^3) of a cantilever of I-section with a load at its tip.
+
+    Args:
+        x: b flange width, tf flange thickness, tw web thickness, h height (in).
+
+    Source: Blank & Deb 2020, IEEE Access 8 (pymoo, CantileveredBeam).
+    """
+    b, tf, tw, h = x
+    P, L, E = 1000, 36, 1e7  # lb, in, psi
+    web = h - 2 * tf
+    inertia = tw * web**3 / 12
+    inertia += 2 * (b * tf**3 / 12 + b * tf * (h - tf) ** 2 / 4)
+    f = L * (2 * tf * b + web * tw)
+    g1 = P * L * h / (2 * inertia * 5000) - 1
+    g2 = P * L**3 / (3 * E * inertia * 0.1) - 1
     return f, np.array([g1, g2])

@@ -48,7 +48,7 @@ def convergence(comparison: Comparison, problem: str) -> Chart:
     for method in comparison.methods:
         curves = comparison.curves(problem, method)
         if len(curves):
-            quartiles = np.quantile(curves, (0.25, 0.5, 0.75), axis=0, method="nearest")
+            quartiles = np.quantile(curves, (0.25, 0.5, 0.75), axis=0, method="lower")
             low, middle, high = np.maximum(quartiles, FLOOR)
             middle = np.where(np.isfinite(middle), middle, np.nan)
             trials = np.arange(1.0, len(middle) + 1)

@@ -137,10 +137,8 @@ class Comparison:
 
     def gap(self, problem: str, method: str) -> float:
         """Return the median gap at the end."""
-        values = [
-            v for (p, m, _), v in self.finals.items() if (p, m) == (problem, method)
-        ]
-        return float(np.quantile(values, 0.5, method="nearest")) if values else np.nan
+        ends = [self.finals[run.key] for run in self.of(problem=problem, method=method)]
+        return middle(ends) if ends else np.nan
 
     def against_random(self, method: str) -> float:
         """Return the median gap in units of random search's, over the problems."""

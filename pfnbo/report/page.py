@@ -57,7 +57,7 @@ def _head(comparison: Comparison, title: str) -> str:
     )
     days = sorted(run.date[:10] for run in runs if run.date)
     if days:
-        text += f" Run {' to '.join(sorted({days[0], days[-1]}))}."
+        text += f" Run on {' to '.join(sorted({days[0], days[-1]}))}."
     links = "".join(
         f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name in comparison.problems
     )

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pfnbo.errors import SettingError, StorageError
 from pfnbo.space import Space, contains
 from pfnbo.storage import check_name, open_storage, owner
+from pfnbo.storage.opening import turn
 from pfnbo.storage.parameters import description, distributions, restored, stored
 
 FORMAT = 1
@@ -68,9 +69,11 @@ class Ledger:
         """Open the storage."""
         self.name, self.limit = check_name(name), limit
         self.storage = get_storage(open_storage(storage))
+        self._given = storage
         self._owner = owner.enter() if working else None
         self._seen: set[int] = set()  # numbers of trials read as running or finished
-        self._told: set[int] = set()  # numbers of those read as finished
+        self._last: list[FrozenTrial] = []  # the trials as last read
+        self._known: set[int] = set()  # numbers of those read as finished
 
     def open(
         self, space: Space, names: Sequence[str], maximize: bool, seed: int | None
@@ -94,7 +97,9 @@ class Ledger:
                     f"study {self.name!r} was made by another program: give another "
                     "name=."
                 )
-            self._facts = dict(format=FORMAT, **wanted, names=list(names), seed=seed)
+            self._facts: dict[str, Any] = dict(
+                format=FORMAT, **wanted, names=list(names), seed=seed
+            )
             self._keep()
             return tuple(names), seed
         self._facts = kept
@@ -104,8 +109,16 @@ class Ledger:
         self._warn_of_others()
         return tuple(kept["names"]), kept["seed"]
 
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other processes from choosing a point meanwhile, where a file can.
+
+        Elsewhere, `start` sees to it that no point is taken twice.
+        """
+        return turn(self._given)
+
     def expect(self, names: Sequence[str]) -> None:
         """Give constraints to a study that had none."""
+        self.names()  # another worker may have been first
         told = any(t.state is TrialState.COMPLETE for t in self._trials())
         if self._facts["names"] != list(names) and (self._facts["names"] or told):
             raise SettingError(
@@ -115,34 +128,47 @@ class Ledger:
         self._facts["names"] = list(names)
         self._keep()
 
-    def news(self) -> list[tuple[dict[str, Any], Outcome]]:
-        """Return what has ended since the last call, in the order of its end."""
+    def names(self) -> tuple[str, ...]:
+        """Return the constraints, of which another worker may have told meanwhile."""
+        if not self._facts["names"]:
+            self._facts = self.storage.get_study_user_attrs(self._study)[STUDY]
+        return tuple(self._facts["names"])
+
+    def read(self) -> tuple[list[tuple[dict[str, Any], Outcome]], list[dict[str, Any]]]:
+        """Return what has ended since the last call, and what is under evaluation.
+
+        The former comes in the order of its end. Both are of one moment: a trial that
+        ended between two readings would be in neither.
+        """
         with _told(self.name):
-            trials = self._trials()
-        self._seen = {t.number for t in trials}
-        ended = [t for t in trials if t.state.is_finished() and t.params]
-        new = [t for t in ended if t.number not in self._told]
+            self._last = self._trials()
+        self._seen = {t.number for t in self._last}
+        ended = [t for t in self._last if t.state.is_finished() and t.params]
+        new = [t for t in ended if t.number not in self._known]
         new.sort(key=lambda t: (t.datetime_complete, t.number))
-        self._told |= {t.number for t in new}
-        return [(restored(self.space, t.params), self._outcome(t)) for t in new]
+        self._known |= {t.number for t in new}
+        told = [(restored(self.space, t.params), self._outcome(t)) for t in new]
+        return told, [restored(self.space, t.params) for t in _running(self._last)]
 
     def pending(self) -> dict[int, dict[str, Any]]:
         """Return the points under evaluation, by whomever, by trial number."""
-        return {t.number: restored(self.space, t.params) for t in self._running()}
+        return {
+            t.number: restored(self.space, t.params) for t in _running(self._trials())
+        }
 
     @property
     def full(self) -> bool:
         """Whether as many trials as the limit have begun, none of them abandoned."""
         if self.limit is None:
             return False
-        begun = [t for t in self._trials() if not _abandoned(t)]
+        begun = [t for t in self._last if not _abandoned(t)]
         return len(begun) >= self.limit
 
     def adopt(self) -> dict[str, Any] | None:
         """Take over a trial whose process has died or given it up, if there is one."""
         if self._owner is None:
             return None
-        for trial in filter(_abandoned, self._running()):
+        for trial in filter(_abandoned, _running(self._last)):
             self.storage.set_trial_system_attr(trial._trial_id, OWNER, self._owner)
             if (
                 self.storage.get_trial(trial._trial_id).system_attrs[OWNER]
@@ -182,7 +208,7 @@ class Ledger:
 
     def _finish(self, x: Any, outcome: Outcome) -> None:
         row = self.space.encode(x)
-        same = [t for t in self._running() if self._at(t, row)]
+        same = [t for t in _running(self._trials()) if self._at(t, row)]
         same.sort(key=lambda t: t.system_attrs.get(OWNER) != self._owner)
         state = TrialState.FAIL if outcome.error else TrialState.COMPLETE
         params = stored(self.space, x)
@@ -206,7 +232,7 @@ class Ledger:
         if self._owner is None:
             return
         owner.leave(self._owner)
-        for trial in self._running():
+        for trial in _running(self._trials()):
             if trial.system_attrs.get(OWNER) == self._owner:
                 self.storage.set_trial_system_attr(trial._trial_id, OWNER, [])
 
@@ -233,9 +259,6 @@ class Ledger:
         trials = self.storage.get_all_trials(self._study, deepcopy=False)
         return [t for t in trials if WITHDRAWN not in t.system_attrs]
 
-    def _running(self) -> list[FrozenTrial]:
-        return [t for t in self._trials() if t.state is TrialState.RUNNING and t.params]
-
     def _at(self, trial: FrozenTrial, row: np.ndarray) -> bool:
         if not trial.params:
             return False
@@ -260,7 +283,7 @@ class Ledger:
         return outcome
 
     def _warn_of_others(self) -> None:
-        owners = {t.number: t.system_attrs.get(OWNER) for t in self._running()}
+        owners = {t.number: t.system_attrs.get(OWNER) for t in _running(self._trials())}
         far = [n for n, name in owners.items() if name and owner.elsewhere(name)]
         if self._owner is not None and far:
             warnings.warn(
@@ -268,6 +291,10 @@ class Ledger:
                 "are waited for. Should those be dead, tell that they failed.",
                 stacklevel=5,
             )
+
+
+def _running(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    return [t for t in trials if t.state is TrialState.RUNNING and t.params]
 
 
 def _abandoned(trial: FrozenTrial) -> bool:

@@ -1,6 +1,8 @@
 """Opens files and URLs as storages of Optuna, with what makes SQLite safe."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +21,41 @@ def opened(storage: Any) -> BaseStorage:
     """Return the storage that a file name, an Optuna URL or a storage stands for."""
     if isinstance(storage, BaseStorage):
         return storage
-    if isinstance(storage, str) and storage.startswith("sqlite:///"):
-        return _sqlite(Path(storage.removeprefix("sqlite:///")))
-    if isinstance(storage, str) and "://" in storage:
+    path = _file(storage)
+    if path is None and isinstance(storage, str):
         return optuna.storages.get_storage(storage)
-    if isinstance(storage, (str, Path)):
-        path = Path(storage)
-        if path.suffix == ".journal":
-            return JournalStorage(SafeJournalBackend(path))
-        if path.suffix in DATABASES:
-            return _sqlite(path)
+    if path is not None and path.suffix == ".journal":
+        return JournalStorage(SafeJournalBackend(path))
+    if path is not None and (path.suffix in DATABASES or "://" in str(storage)):
+        return _sqlite(path)
     raise SettingError(
         f"storage is {storage!r}: wanted a file such as 'study.journal' or 'study.db', "
         "an Optuna URL such as 'postgresql://...', or an Optuna storage."
     )
 
 
+@contextmanager
+def turn(storage: Any) -> Iterator[None]:
+    """Keep the other processes on a file out; a server or an object knows no turns."""
+    path = _file(storage)
+    if path is None:
+        yield
+        return
+    with locked(path.with_name(path.name + ".lock"), "a"):
+        yield
+
+
+def _file(storage: Any) -> Path | None:
+    if isinstance(storage, str) and storage.startswith("sqlite:///"):
+        return Path(storage.removeprefix("sqlite:///"))
+    if isinstance(storage, Path) or (isinstance(storage, str) and "://" not in storage):
+        return Path(storage)
+    return None
+
+
 def _sqlite(path: Path) -> RDBStorage:
     # Processes that make the tables at once would trip over each other.
-    with locked(path.with_name(path.name + ".lock"), "a"):
+    with turn(path):
         _prepare(path)
         return RDBStorage(
             f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": BUSY}}

@@ -47,6 +47,15 @@ def test_killed_and_resumed_nothing_is_lost_or_doubled(tmp_path):
     assert outcome(again) == outcome(execute("gomez3", "scipy_de", 2, 40, 10))
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    assert main(["bench", str(tmp_path / "r.jsonl"), "--quiet"]) == 130
+    assert "goes on" in capsys.readouterr().err
+
+
 def test_a_worker_ends_with_its_input():
     job = f'{{"problem": "branin", "method": "a={sys.executable} -c \'{SLOW}\'", '
     job = job.replace("\n", "\\n") + '"seed": 0, "trials": 5, "initial": 2}\n'
@@ -90,12 +99,15 @@ def test_a_method_that_fails_is_told_and_stops_no_other(tmp_path, capsys):
     assert [run.method for run in load([path]).values()] == ["sobol"]
 
 
-def test_a_process_that_dies_is_told():
-    pool = runner._Pool(1, {"sobol": "false"})
+def test_a_process_that_dies_is_told(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
+    python.chmod(0o755)
+    pool = runner._Pool(1, {"sobol": str(python)})
     with pool:
         jobs = Plan(["branin"], ["sobol"], [0]).jobs()
         ((_, what),) = pool.outcomes(jobs)
-    assert what == "its process ended with code 1"
+    assert what == "its process ended with code 3: broken"
 
 
 @pytest.mark.parametrize(

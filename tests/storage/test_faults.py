@@ -101,7 +101,7 @@ def test_any_name_goes_there_and_back(tmp_path, file, name):
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
-    "value", [5e-324, 1e-300, -1e300, 1.7e308, 1 / 3, -0.0, 2.0**-1074, 1e12 + 1e-4]
+    "value", [5e-324, 1e-300, -1e300, 1 / 3, -0.0, 2.0**-1074, 1e12 + 1e-4]
 )
 def test_any_value_goes_there_and_back(tmp_path, file, value):
     def study():
@@ -113,13 +113,20 @@ def test_any_value_goes_there_and_back(tmp_path, file, value):
 
 
 @pytest.mark.parametrize(
-    "low, high",
-    [(1e-12, 2e-12), (-1e15, 1e15), (1e12, 1e12 + 1), (0.0, 5e-320), (3.0, 3.0)],
+    "low, high, step",
+    [
+        (1e-12, 2e-12, None),
+        (1e-12, 2e-12, 1e-13),
+        (-1e15, 1e15, None),
+        (-1e15, 1e15, 1e14),
+        (1e12, 1e12 + 1, None),
+        (0.0, 5e-320, None),
+        (0.1, 1.0, 0.3 / 2),
+        (3.0, 3.0, None),
+    ],
 )
-@pytest.mark.parametrize("step", [None, 10])
 def test_points_of_any_scale_stay_themselves(tmp_path, low, high, step):
-    width = (high - low) / step if step and high > low else None
-    space, points = {"x": Float(low, high, step=width or None)}, []
+    space, points = {"x": Float(low, high, step=step)}, []
     path = tmp_path / "study.journal"
     fn = lambda x: points.append(x["x"]) or 1.0  # noqa: E731
     for n in (3, 5):

@@ -152,6 +152,22 @@ def test_two_processes_share_a_study(tmp_path):
     assert result.nfev == 7 == len(np.unique(np.array(result.x_iters), axis=0))
 
 
+def test_constraints_that_another_worker_has_named_are_taken_over(tmp_path):
+    from pfnbo.storage.ledger import Ledger
+
+    first, second = (Optimizer([(0, 1)], seed=0) for _ in range(2))
+    for study in (first, second):
+        study.attach(Ledger(tmp_path / "s.journal", "s"))
+    first.expect_constraints(["g"])
+    first.tell([0.5], 1.0, [2.0])
+    second.ask()
+    second.tell([0.25], 1.0, [3.0])
+    assert second.result().constr.ravel().tolist() == [2.0, 3.0]
+    late = Optimizer([(0, 1)], storage=tmp_path / "s.journal", name="s")
+    with pytest.raises(SettingError, match="has the constraints"):
+        late.expect_constraints(["h"])
+
+
 def test_a_crowd_on_one_file_shares_points_and_count(tmp_path):
     from threading import Thread
 

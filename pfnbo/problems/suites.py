@@ -1,0 +1,44 @@
+"""Sets of problems to compare optimisers on, by name."""
+
+_SAME = (
+    *("ackley_constrained2", "ackley_constrained6", "ackley_constrained10"),
+    *("gkxwc1", "gkxwc2", "jlh1", "jlh2", "keane18"),
+    *("three_bar_truss", "welded_beam_deb"),
+)
+
+SUITES: dict[str, tuple[str, ...]] = {
+    # All continuous, as their code is; the other seven are as their sources have them.
+    "pfn4sbo": (
+        *_SAME,
+        *("spring", "pressure_vessel_cont", "concrete_beam_cont"),
+        *("speed_reducer_cont", "heat_exchanger", "stepped_cantilever"),
+        "car_side_impact_cont",
+    ),
+    # What the published code computes; stepped_cantilever has no feasible design.
+    "pfn4sbo_as_released": (
+        *_SAME,
+        *("spring_as_released", "pressure_vessel_as_released"),
+        *("concrete_beam_as_released", "speed_reducer_as_released"),
+        *("heat_exchanger_as_released", "stepped_cantilever_as_released"),
+        "car_side_impact_as_released",
+    ),
+    "mixed": (
+        *("pressure_vessel", "speed_reducer", "concrete_beam_mixed"),
+        *("coil_spring_mixed", "gear_train", "stepped_cantilever_mixed"),
+        *("car_side_impact", "disk_clutch", "batch_plant", "process_synthesis7"),
+    ),
+    # From misleading to almost faithful cheap levels, then two simulators.
+    "fidelity": (
+        *("forrester_misleading", "branin_fidelity", "paciorek_fidelity"),
+        *("forrester_fidelity", "bohachevsky_fidelity", "heterogeneous_fidelity"),
+        *("portal_frame", "shock_isolator"),
+    ),
+    "robust": (
+        *("bertsimas_worst", "branin_williams_mean"),
+        *("branin_williams_var", "branin_williams_cvar"),
+    ),
+    # Physics in NumPy.
+    "simulators": (
+        *("truss10_static", "truss10_freq", "portal_frame", "shock_isolator"),
+    ),
+}
