@@ -8,7 +8,7 @@ combinations, each is tried, with SLSQP from several starts over the rest; elsew
 differential evolution and SLSQP from random starts search together, and SLSQP over the
 continuous rest takes turns with steps to discrete neighbours. "found" is the best
 feasible value; "gap" is (found - kept)/|kept|, so a negative one beats the value kept.
-Exits with 1 when a gap is below -1e-6. Takes about NN minutes on one core.
+Exits with 1 when a gap is below -1e-6. Slow: the list prints as it grows.
 """
 
 import argparse

@@ -124,7 +124,7 @@ def portal(column: tuple, beam: tuple, elements: int) -> tuple:
         0.00773542759525981,
     ),
     f_star=596.099136379,
-    tolerance=1e-12,
+    tolerance=1e-9,
     source="own design, with the formulas of Przemieniecki 1968",
     remarks="fidelities are 1, 2, 4 and 8 elements of each member; with one, the "
     "moment in the middle of the beam is not seen",
