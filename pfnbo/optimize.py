@@ -14,8 +14,7 @@ from pfnbo.errors import SettingError
 from pfnbo.loop import Run, Stops
 from pfnbo.optimizer import Optimizer
 from pfnbo.storage import require_optuna
-from pfnbo.surrogates.gp import GP
-from pfnbo.surrogates.pfn import PFN
+from pfnbo.strategy import Surrogate
 from pfnbo.workers import limited
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def optimize(
     batch_size: int = 1,
     executor: Executor | None = None,
     noise: str | float = "auto",
-    surrogate: GP | PFN | None = None,
+    surrogate: Surrogate | None = None,
     acquisition: str = "auto",
     trust_region: bool | None = None,
     on_error: str = "raise",

@@ -16,9 +16,7 @@ from pfnbo.errors import ObjectiveError, SettingError, TellError
 from pfnbo.known import Known
 from pfnbo.space import Space, contains
 from pfnbo.storage import require_optuna
-from pfnbo.strategy import CHOICES, Observations, Strategy
-from pfnbo.surrogates.gp import GP
-from pfnbo.surrogates.pfn import PFN
+from pfnbo.strategy import CHOICES, Observations, Strategy, Surrogate
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
@@ -69,7 +67,7 @@ class Optimizer:
         seed: int | None = None,
         n_initial: int | None = None,
         noise: str | float = "auto",
-        surrogate: GP | PFN | None = None,
+        surrogate: Surrogate | None = None,
         acquisition: str = "auto",
         trust_region: bool | None = None,
         constraints: Any = None,
@@ -407,7 +405,7 @@ def _noise(noise: Any) -> float | None:
     raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
 
 
-def _surrogate(given: Any) -> GP | PFN | None:
+def _surrogate(given: Any) -> Surrogate | None:
     if isinstance(given, type) or not (given is None or hasattr(given, "fit")):
         raise SettingError(
             f"surrogate is {given!r}: wanted a model such as pfnbo.GP()."

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -19,7 +19,6 @@ from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import GP, GPPosterior
-from pfnbo.surrogates.pfn import PFN
 from pfnbo.views import constraint_views, label_views, objective_views, stack
 
 INCUMBENTS = 3
@@ -65,6 +64,14 @@ class Observations:
         return rank == np.minimum.accumulate(rank)
 
 
+class Surrogate(Protocol):
+    """A model that learns from data; `told` is optional, it names what predicts."""
+
+    def fit(self, key: jax.Array, data: Data) -> Any:
+        """Return the posterior of every output."""
+        ...
+
+
 @dataclass(frozen=True)
 class Strategy:
     """How the next points are chosen.
@@ -78,7 +85,7 @@ class Strategy:
         noise: of the default surrogate, as in `GP`.
     """
 
-    surrogate: GP | PFN | None = None
+    surrogate: Surrogate | None = None
     acquisition: str = "auto"
     trust_region: bool | None = None
     noise: float | None = None
@@ -130,7 +137,7 @@ class Strategy:
             row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
-    def model(self, constraints: int) -> GP | PFN:
+    def model(self, constraints: int) -> Surrogate:
         """Return the surrogate for so many constraints."""
         # A share in each of many outputs costs more than it gains.
         return self.surrogate or GP(noise=self.noise, additive=not constraints)

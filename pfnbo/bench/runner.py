@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ SETS = {
     "all": problems.names,
     "constrained": problems.constrained,
     "unconstrained": problems.unconstrained,
+    **{name: partial(problems.suite, name) for name in problems.SUITES},
 }
 # Set before NumPy and JAX are imported, so each process has one thread of its own.
 ONE_THREAD = {

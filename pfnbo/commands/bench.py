@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pfnbo.errors import BenchError
+from pfnbo.problems import SUITES
 
 INTERRUPTED = 130  # exit code of a shell after Ctrl-C
 
@@ -19,7 +20,7 @@ def add(commands: Any) -> None:
         "--problems",
         nargs="+",
         default=["constrained"],
-        help="names, or all, constrained, unconstrained",
+        help="names, or all, constrained, unconstrained, " + ", ".join(SUITES),
     )
     command.add_argument(
         "--methods",

@@ -76,4 +76,4 @@ def test_the_nominal_optimum_is_not_robust():
     problem = problems.get("bertsimas_worst")
     nominal = (2.815, 4.011)
     assert problem.nature.fn(np.array(nominal), np.zeros(2)) < -20.8
-    assert problem(nominal) > problem.f_star + 1
+    assert problem(nominal) > problem.f_star + 28

@@ -64,7 +64,8 @@ def test_the_frequency_converges_from_above_to_that_of_a_shear_frame():
         vibration.portal((0.01, 2e-4, 80), (0.01, 2e-4, 80), n)[3] for n in (1, 2, 4)
     ]
     assert own[0] > own[1] > own[2]  # Rayleigh: a coarse model is too stiff
-    assert own[1] - own[2] < (own[0] - own[1]) / 4
+    # Bending converges with order 4 and bars, linear along their axis, with order 2.
+    assert 4 < (own[0] - own[1]) / (own[1] - own[2]) < 16
 
 
 def test_an_element_strains_only_when_it_deforms():
