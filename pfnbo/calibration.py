@@ -297,7 +297,7 @@ def plot_pit(told: Report, ax: Any = None) -> Any:
     """
     ax = _axes(ax)
     bins = int(np.clip(told.n // 5, 4, 20))
-    ax.hist(told.pit, bins, (0, 1), density=True)
+    ax.hist(told.pit, bins, range=(0, 1), density=True)
     ax.axhline(1, color="black", linewidth=1)
     ax.set(xlabel="predicted probability of lower values", ylabel="density")
     return ax

@@ -103,7 +103,10 @@ def test_the_network_of_the_fixed_prior_is_near_the_exact_posterior():
     assert -1e-6 < gap.mean() < 0.03 < 0.2 < blind.mean()
 
 
-@pytest.mark.parametrize("name", sorted(checkpoint.names().keys() - {"gp_fixed"}))
+PROOFS = {"gp_fixed", "bnn_fixed"}  # each knows one distribution, in its own units
+
+
+@pytest.mark.parametrize("name", sorted(checkpoint.names().keys() - PROOFS))
 def test_a_shipped_network_predicts(name):
     x = np.random.default_rng(0).random((28, 3))
     y = (x[:, 0] - 0.3) ** 2 + 0.2 * x[:, 1]
