@@ -23,6 +23,7 @@ from pfnbo.views import constraint_views, label_views, objective_views, stack
 
 INCUMBENTS = 3
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
+WIDE = 15  # cube columns above which the search is local and no share is additive
 QUIET = 1e-4  # noise variance of a standardised output that counts as none
 
 
@@ -78,7 +79,7 @@ class Strategy:
 
     Args:
         surrogate: model of all outputs; None takes a `GP` of this noise, with an
-            additive share where there are no constraints.
+            additive share where there are no constraints and at most 15 columns.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
@@ -137,14 +138,15 @@ class Strategy:
             row, value = search(key, _SCORES[name], args, region, space.grid)
         return None if value == -np.inf else row
 
-    def model(self, constraints: int) -> Surrogate:
-        """Return the surrogate for so many constraints."""
-        # A share in each of many outputs costs more than it gains.
-        return self.surrogate or GP(noise=self.noise, additive=not constraints)
+    def model(self, constraints: int, columns: int) -> Surrogate:
+        """Return the surrogate for so many constraints and cube columns."""
+        return self.surrogate or GP(
+            noise=self.noise, additive=_separable(constraints, columns)
+        )
 
     def told(self, rows: int, columns: int, constraints: int) -> str:
         """Return what predicts from so many rows and columns, in words."""
-        model = self.model(constraints)
+        model = self.model(constraints, columns)
         told = getattr(model, "told", None)
         return told(rows, columns) if told else type(model).__name__
 
@@ -176,10 +178,11 @@ class Strategy:
         shape, n = views.zero.shape, len(seen.f)
         flat = pad(seen.rows, views.z.reshape(-1, n), bucket(n + extra))
         y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
-        chosen = choose_views(flat.x, y, known[:, 0], views.jacobian)
+        sizes = seen.g.shape[1], seen.rows.shape[1]
+        judge = GP(additive=_separable(*sizes))
+        chosen = choose_views(flat.x, y, known[:, 0], views.jacobian, judge)
         pick = np.arange(len(outputs)), chosen
-        model = self.model(seen.g.shape[1])
-        posterior = model.fit(key, Data(flat.x, y[pick], known[pick]))
+        posterior = self.model(*sizes).fit(key, Data(flat.x, y[pick], known[pick]))
         return posterior, views.zero[pick][1:]
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
@@ -187,7 +190,7 @@ class Strategy:
         columns = space.columns
         use = self.trust_region
         if use is None:
-            use = columns > 15
+            use = columns > WIDE
         low, high = np.zeros(columns), np.ones(columns)
         if use and not seen.failed.all():
             lengths = np.asarray(posterior.length_scales[0])
@@ -198,6 +201,12 @@ class Strategy:
         rows = np.concatenate([seen.rows, pending])
         taken[: len(rows)] = rows
         return Region(low, high, centres, taken)  # type: ignore[arg-type]
+
+
+def _separable(constraints: int, columns: int) -> bool:
+    """Return whether an additive share gains more than it costs."""
+    # In each of many outputs, or over many columns, it takes several times as long.
+    return constraints == 0 and columns <= WIDE
 
 
 def _scored(fn: Callable) -> Callable:

@@ -24,7 +24,7 @@ from pfnbo.maximize import game
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 SPACE = pfnbo.Space({f"site{i}": pfnbo.Categorical(LETTERS) for i in range(4)})
 # A warp moves no column that is 0 or 1; few steps, as 300 rows make each one slow.
-MODEL = pfnbo.GP(warp=False, steps=20)
+MODEL = pfnbo.GP(additive=False, warp=False, steps=20)
 INITIAL, BATCH = 50, 5
 
 

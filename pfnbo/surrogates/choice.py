@@ -5,6 +5,7 @@ little more than one: each needs one product with the inverse factor.
 """
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,8 @@ from pfnbo.surrogates.gp import GP
 
 LENGTHS = (0.15, 0.4, 1.0)  # of the first kernels, in units of sqrt(d)
 NOISE = 1e-4  # their noise variance
-MODEL = GP(additive=False, steps=20)
+JOINT = GP(additive=False)
+STEPS = 20  # of the fit that judges the views again
 
 
 def choose_views(
@@ -26,19 +28,22 @@ def choose_views(
     y: jax.Array,  # (outputs, views, n), standardised, 0 where unseen
     seen: jax.Array,  # (outputs, n) bool
     jacobians: np.ndarray,  # (outputs, views) sums of log dz/dy, -inf for no view
+    model: GP = JOINT,
 ) -> np.ndarray:
     """Return the index of the view of highest evidence of every output, (outputs,).
 
-    Isotropic kernels choose a first view; the kernel fitted to it judges all again.
+    Isotropic kernels choose a first view; the kernel fitted to it judges all again. A
+    model like that of the fit which follows shares its program.
     """
     outputs = np.arange(len(y))
-    first = np.stack([start(x.shape[1], length, NOISE) for length in LENGTHS])
+    kernel, model = model.whole, replace(model, steps=STEPS)
+    first = np.stack([start(x.shape[1], length, NOISE, kernel) for length in LENGTHS])
     thetas = np.repeat(first[None], len(y), 0).astype(x.dtype)
-    guess = np.asarray(_best(x, y, seen, jacobians, thetas, MODEL.kernel))
-    fitted = MODEL.fit(jax.random.key(0), Data(x, y[outputs, guess], seen))
+    guess = np.asarray(_best(x, y, seen, jacobians, thetas, kernel))
+    fitted = model.fit(jax.random.key(0), Data(x, y[outputs, guess], seen))
     # As many kernels as before: another shape would be another compilation.
     thetas = np.repeat(np.asarray(fitted.theta)[:, None], len(LENGTHS), 1)
-    return np.asarray(_best(x, y, seen, jacobians, thetas, MODEL.kernel))
+    return np.asarray(_best(x, y, seen, jacobians, thetas, kernel))
 
 
 @functools.partial(jit, static_argnames="kernel")
