@@ -21,6 +21,7 @@ import numpy as np
 from scipy.optimize import differential_evolution, minimize
 
 from pfnbo import problems
+from pfnbo.bench.statistics import gap
 
 COMBINATIONS = 10_000  # of the discrete part, at most, to be enumerated
 POINTS = 10_000_000  # of a wholly discrete problem
@@ -220,11 +221,10 @@ def main() -> int:
     for name in args.problems:
         problem, start = problems.get(name), time.perf_counter()
         search, how = derive(problem, args.seeds)
-        gap = (search.best - problem.f_star) / (abs(problem.f_star) or 1.0)
-        if search.best == problem.f_star:  # both may be infinite
-            gap = 0.0
-        beaten += [name] * (gap < -1e-6)
-        numbers = f"{problem.f_star:.10g} | {search.best:.10g} | {gap:.1e}"
+        same = search.best == problem.f_star  # both may be infinite
+        above = 0.0 if same else float(gap(search.best, problem.f_star))
+        beaten += [name] * (above < -1e-6)
+        numbers = f"{problem.f_star:.10g} | {search.best:.10g} | {above:.1e}"
         seconds = time.perf_counter() - start
         print(f"| {name} | {numbers} | {how} | {seconds:.0f} |", flush=True)
     return int(bool(beaten))

@@ -50,7 +50,7 @@ class Plan:
     """What to compare.
 
     Args:
-        problems: names of problems, or "all", "constrained", "unconstrained".
+        problems: names of problems, or of `SETS`.
         methods: see `pfnbo.bench.methods.load`.
         seeds: each gives all methods the same design.
         trials: evaluations of a run, the design included.

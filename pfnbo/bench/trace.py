@@ -104,8 +104,9 @@ class Trace:
         return [self.penalised(f, g) for f, g in zip(self.f, self.g, strict=True)]
 
     def points(self) -> list[list[Any]]:
-        """Return the evaluated points as lists of values."""
-        return [listed(self.space.decode(row)) for row in self.cube]
+        """Return the evaluated points as lists of values of Python's own types."""
+        points = (listed(self.space.decode(row)) for row in self.cube)
+        return [[plain(value) for value in point] for point in points]
 
     def _spent(self) -> tuple[float, float]:
         if self._mark is None:
@@ -135,6 +136,11 @@ def violation(g: np.ndarray, tolerance: float = 0.0) -> float:
 def listed(point: Any) -> list[Any]:
     """Return the values of a point in the order of the dimensions."""
     return list(point.values()) if isinstance(point, dict) else list(point)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as Python's own type, which JSON and others want."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def shared_design(problem: Problem, n: int, seed: int) -> np.ndarray:

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pfnbo.commands import INTERRUPTED
 from pfnbo.errors import BenchError
 from pfnbo.problems import SUITES
-
-INTERRUPTED = 130  # exit code of a shell after Ctrl-C
 
 
 def add(commands: Any) -> None:

@@ -72,7 +72,7 @@ METHODS = {
     "optuna_tpe": Method(
         "optuna_samplers:tpe", "Optuna, multivariate TPE", "optuna", "optuna"
     ),
-    "pfnbo": Method("ours:gp", "pfnbo with a Gaussian process"),
+    "pfnbo": Method("ours:ours", "pfnbo with its default model"),
     "pfnbo_network": Method("ours:network", "pfnbo with its network"),
     "pymoo": Method("evolution:pymoo", "pymoo, a genetic algorithm", "pymoo", "pymoo"),
     "random": Method("sampling:uniform", "uniformly random points"),

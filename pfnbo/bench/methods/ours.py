@@ -8,16 +8,16 @@ import pfnbo
 from pfnbo.bench.trace import Row, Trace
 from pfnbo.problems.problem import Problem
 
-SURROGATES = {"gp": pfnbo.GP, "pfn": pfnbo.PFN}
+SURROGATES = {"default": lambda: None, "gp": pfnbo.GP, "pfn": pfnbo.PFN}
 
 
-def gp(
+def ours(
     problem: Problem,
     x_init: np.ndarray,
     n_trials: int,
     seed: int,
     *,
-    surrogate: str = "gp",
+    surrogate: str = "default",
     **settings: Any,
 ) -> list[Row]:
     """Run `pfnbo.optimize`.
@@ -27,7 +27,7 @@ def gp(
         x_init: shared design, cube rows `(n, columns)`.
         n_trials: evaluations in total.
         seed: of the run.
-        surrogate: "gp", "pfn" or the name of a checkpoint.
+        surrogate: "default", "gp", "pfn" or the name of a checkpoint.
         **settings: other arguments of `optimize`, such as `acquisition`.
     """
     trace = Trace(problem)
@@ -48,7 +48,7 @@ def gp(
         x0=[trace.space.decode(row) for row in x_init],
         n_initial=max(len(x_init), 1),
         seed=seed,
-        surrogate=model,  # type: ignore[arg-type]
+        surrogate=model,
         **settings,
     )
     return trace.rows
@@ -58,4 +58,4 @@ def network(
     problem: Problem, x_init: np.ndarray, n_trials: int, seed: int, **settings: Any
 ) -> list[Row]:
     """Run `pfnbo.optimize` with the network that it ships."""
-    return gp(problem, x_init, n_trials, seed, surrogate="pfn", **settings)
+    return ours(problem, x_init, n_trials, seed, surrogate="pfn", **settings)

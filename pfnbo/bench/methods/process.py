@@ -24,7 +24,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from pfnbo.bench.trace import Row, Trace
+from pfnbo.bench.trace import Row, Trace, plain
 from pfnbo.dimensions import Categorical, Dimension, Int
 from pfnbo.errors import BenchError
 from pfnbo.problems.problem import Problem
@@ -77,7 +77,7 @@ def _task(trace: Trace, n_trials: int, seed: int) -> dict[str, Any]:
         "constraints": list(trace.problem.constraints),
         "n_trials": n_trials,
         "seed": seed,
-        "x": [[_plain(v) for v in point] for point in trace.points()],
+        "x": trace.points(),
         "f": trace.f,
         "g": [g.tolist() for g in trace.g],
     }
@@ -87,7 +87,7 @@ def _told(name: str, dimension: Dimension) -> dict[str, Any]:
     if isinstance(dimension, Categorical) or (
         dimension.levels and not isinstance(dimension, Int)
     ):
-        choices = [_plain(dimension.nth(i)) for i in range(dimension.levels)]
+        choices = [plain(dimension.nth(i)) for i in range(dimension.levels)]
         ordered = not isinstance(dimension, Categorical) or dimension.ordered
         return dict(name=name, kind="choice", choices=choices, ordered=ordered)
     kind = "int" if isinstance(dimension, Int) else "float"
@@ -100,7 +100,3 @@ def _point(trace: Trace, values: Any) -> list[Any]:
     point = [int(v) if isinstance(d, Int) else v for d, v in pairs]
     trace.space.encode(point)  # raises a ValueError where it is not legal
     return point
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

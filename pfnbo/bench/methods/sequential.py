@@ -30,8 +30,7 @@ def skopt(
         random_state=seed,
     )
     trace.design(x_init)
-    design = [[_plain(v) for v in point] for point in trace.points()]
-    optimizer.tell(design, trace.scores())
+    optimizer.tell(trace.points(), trace.scores())
     while len(trace.rows) < n_trials:
         point = optimizer.ask()
         optimizer.tell(point, trace.penalised(*trace.evaluate(point)))
@@ -102,7 +101,3 @@ def _skopt_dimension(dimension: Dimension) -> Any:
     prior = "log-uniform" if dimension.log else "uniform"
     kind = kinds.Integer if isinstance(dimension, Int) else kinds.Real
     return kind(dimension.low, dimension.high, prior=prior)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
