@@ -29,6 +29,14 @@ def inverse_root(
     return inverse[0], diagonal
 
 
+def apply_inverse(
+    root: jax.Array,  # (n, n) of `inverse_root`
+    y: jax.Array,  # (n,)
+) -> jax.Array:
+    """Return the inverse of the matrix times `y`, (n,)."""
+    return (root @ y) @ root
+
+
 @jax.custom_vjp
 def log_evidence(
     k: jax.Array,  # (n, n)

@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pfnbo import checks
+from pfnbo.commands import INTERRUPTED
 from pfnbo.optimize import optimize
 from pfnbo.result import Result
 from pfnbo.storage import require_optuna
-
-INTERRUPTED = 130  # exit code of a shell after Ctrl-C
 
 
 def add(commands: argparse._SubParsersAction) -> None:

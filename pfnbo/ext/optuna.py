@@ -23,7 +23,7 @@ from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import SettingError, SpaceError
 from pfnbo.ext.revealed import Revealed, Values, as_space, internal
 from pfnbo.optimizer import Optimizer
-from pfnbo.surrogates.gp import GP
+from pfnbo.strategy import Surrogate
 
 SHARED = "pfnbo:suggested"  # system attributes that tell other workers what is asked
 LONGEST = 2045  # characters of one attribute that every storage keeps
@@ -63,7 +63,7 @@ class PFNBOSampler(BaseSampler):
         n_startup_trials: int | None = None,
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
         noise: str | float = "auto",
-        surrogate: GP | None = None,
+        surrogate: Surrogate | None = None,
         acquisition: str = "auto",
         independent_sampler: BaseSampler | None = None,
         warn_independent_sampling: bool = True,

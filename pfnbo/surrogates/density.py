@@ -54,6 +54,13 @@ def log_density(network: MLP, x, y, seen, place, mean, sd) -> jax.Array:
     return -fit - jnp.sum(seen) * log_noise - jnp.sum(place**2) / 2
 
 
-def noise_variances(places: jax.Array, mean, sd) -> jax.Array:
-    """Return the noise variance of each place `(..., p + 1)`."""
-    return jnp.exp(2 * (mean + sd * places[..., -1]))
+def thinned(
+    places: jax.Array,  # (outputs * chains, draws, p + 1)
+    begin: Sampling,
+    count: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Return parameters (outputs, count, p) spread over all draws, and noises."""
+    pool = places.reshape(len(begin.data.y), -1, places.shape[-1])
+    picks = np.linspace(0, pool.shape[1] - 1, count).round().astype(int)
+    kept = pool[:, picks]
+    return kept[..., :-1], jnp.exp(2 * (begin.mean + begin.sd * kept[..., -1]))

@@ -14,7 +14,7 @@ import numpy as np
 from pfnbo import bfgs
 from pfnbo.compilation import jit
 from pfnbo.data import Data
-from pfnbo.factor import inverse_root
+from pfnbo.factor import apply_inverse, inverse_root
 from pfnbo.kernel import (
     ADDITIVE,
     NOISE_FLOOR,
@@ -133,7 +133,7 @@ class GPPosterior:
         error = jax.random.normal(noise, self.y.shape, self.y.dtype)
         error = error * jnp.sqrt(self.noise)[:, None]
         lack = self.y - jax.vmap(prior, 1, 1)(self.rows) - error
-        alpha = jax.vmap(_solve)(self.root, jnp.where(self.seen, lack, 0))
+        alpha = jax.vmap(apply_inverse)(self.root, jnp.where(self.seen, lack, 0))
         return Path(prior, replace(self, alpha=alpha))
 
     def noise_free(
@@ -250,10 +250,6 @@ class GP:
         return f"GP({self.kernel!r})"
 
 
-def _solve(root, y) -> jax.Array:
-    return (root @ y) @ root
-
-
 @functools.partial(jit, static_argnames=("kernel", "shape"))
 def _fit(data: Data, starts, low, high, kernel: Kernel, steps, shape) -> GPPosterior:
     def one(y, seen, start):
@@ -284,7 +280,7 @@ def condition(theta, data: Data, evidence, kernel: Kernel) -> GPPosterior:
     def one(theta, y, seen):
         rows = warp(theta, data.x)
         root, _ = inverse_root(gram(theta, rows, seen, kernel))
-        return rows, root, _solve(root, y)
+        return rows, root, apply_inverse(root, y)
 
     rows, root, alpha = jax.vmap(one)(theta, data.y, data.seen)
     return GPPosterior(

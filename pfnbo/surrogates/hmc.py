@@ -15,8 +15,8 @@ from pfnbo.errors import SettingError
 from pfnbo.surrogates.density import (
     Sampling,
     log_density,
-    noise_variances,
     prepare,
+    thinned,
     values,
 )
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
@@ -130,18 +130,15 @@ def _sample(key, begin: Sampling, model: HMC) -> Any:
         return _chain(key, lambda p: density(p, mean, sd), start, model)
 
     places, info = jax.vmap(chain)(keys, starts, y, seen)
-    places, diverged, accepted = (
+    by_output, diverged, accepted = (
         a.reshape(outputs, chains, *a.shape[1:]) for a in (places, *info)
     )
     f = jax.vmap(jax.vmap(jax.vmap(lambda p: values(model.network, p[:-1], data.x))))(
-        places
+        by_output
     )
     r_hat, ess = jax.vmap(_agreement)(f, data.seen)
     told = Diagnostics(r_hat, ess, diverged.sum((1, 2)), accepted.mean((1, 2)))
-    pool = places.reshape(outputs, -1, places.shape[-1])
-    picks = np.linspace(0, pool.shape[1] - 1, model.kept).round().astype(int)
-    kept = pool[:, picks]
-    return kept[..., :-1], noise_variances(kept, mean, sd), told
+    return *thinned(places, begin, model.kept), told
 
 
 def _chain(key, density, start, model: HMC):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from pfnbo.compilation import jit
 from pfnbo.data import Data
-from pfnbo.factor import inverse_root
+from pfnbo.factor import apply_inverse, inverse_root
 from pfnbo.predictive import Normal
 from pfnbo.surrogates.draws import NoiseFree
 from pfnbo.surrogates.gauss_newton import Table, candidates, most_likely
@@ -94,7 +94,7 @@ class LinearPosterior:
         error = error * jnp.sqrt(self.noise)[:, None]
         prior = jnp.einsum("onk,ok->on", self.slopes, weights)
         lack = jnp.where(self.seen, self.y - self.offsets - prior - error, 0)
-        alpha = jax.vmap(_solve)(self.root, lack)
+        alpha = jax.vmap(apply_inverse)(self.root, lack)
         weights = weights + jnp.einsum("onk,on->ok", self.slopes, alpha)
         return LinearPath(self.params, weights, self.model)
 
@@ -115,7 +115,7 @@ class LinearPosterior:
         values = jnp.where(self.seen[None], draws, 0)
         quiet_root = jax.vmap(_root, (0, 0, None))(self.slopes, self.seen, 0.0)
         lack = jnp.where(self.seen[None], draws - self.offsets[None], 0)
-        alpha = jax.vmap(jax.vmap(_solve), (None, 0))(quiet_root, lack)
+        alpha = jax.vmap(jax.vmap(apply_inverse), (None, 0))(quiet_root, lack)
         return NoiseFree(replace(self, root=quiet_root), values, alpha)
 
     def condition(self, data: Data) -> "LinearPosterior":
@@ -201,7 +201,7 @@ def condition(params, data: Data, noise, model: Linear) -> LinearPosterior:
         offsets, slopes = jax.vmap(model, (None, 0))(params, data.x)
         slopes = jnp.where(seen[:, None], slopes, 0)
         root = _root(slopes, seen, noise)
-        alpha = _solve(root, jnp.where(seen, y - offsets, 0))
+        alpha = apply_inverse(root, jnp.where(seen, y - offsets, 0))
         return slopes, offsets, root, alpha
 
     slopes, offsets, root, alpha = jax.vmap(one)(params, noise, data.y, data.seen)
@@ -223,10 +223,6 @@ def _root(slopes, seen, noise) -> jax.Array:
     k = slopes @ slopes.T
     jitter = JITTER * (1 + jnp.max(jnp.diagonal(k)))
     return inverse_root(k + jnp.diag(jnp.where(seen, noise + jitter, 1)))[0]
-
-
-def _solve(root: jax.Array, y: jax.Array) -> jax.Array:
-    return (root @ y) @ root
 
 
 @jax.jit

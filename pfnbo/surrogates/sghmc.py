@@ -14,7 +14,7 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
-from pfnbo.surrogates.density import Sampling, log_density, noise_variances, prepare
+from pfnbo.surrogates.density import Sampling, log_density, prepare, thinned
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
 
@@ -75,8 +75,7 @@ class SGHMC:
 def _sample(key, begin: Sampling, model: SGHMC) -> tuple[jax.Array, jax.Array]:
     """Return parameters (outputs, kept, p) and noise variances."""
     data, starts, mean, sd = begin
-    outputs, chains = len(data.y), model.chains
-    y, seen = (jnp.repeat(a, chains, 0) for a in (data.y, data.seen))
+    y, seen = (jnp.repeat(a, model.chains, 0) for a in (data.y, data.seen))
 
     def chain(key, start, y, seen):
         def potential(place):
@@ -85,10 +84,7 @@ def _sample(key, begin: Sampling, model: SGHMC) -> tuple[jax.Array, jax.Array]:
         return _chain(key, jax.grad(potential), start, model)
 
     places = jax.vmap(chain)(jax.random.split(key, len(starts)), starts, y, seen)
-    pool = places.reshape(outputs, -1, places.shape[-1])
-    picks = np.linspace(0, pool.shape[1] - 1, model.kept).round().astype(int)
-    kept = pool[:, picks]
-    return kept[..., :-1], noise_variances(kept, mean, sd)
+    return thinned(places, begin, model.kept)
 
 
 def _chain(key, slope, start, model: SGHMC) -> jax.Array:
