@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
-from pfnbo.commands import bench, dashboard, run, suggest, tell
+from pfnbo.commands import INTERRUPTED, bench, dashboard, run, suggest, tell
 from pfnbo.commands import report as report_command
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
@@ -24,7 +24,6 @@ from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
 
 USAGE_ERROR = 2  # exit code of argparse too
-INTERRUPTED = 130  # exit code of a shell after Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -73,7 +73,7 @@ def optimize(
             evaluation ends.
         noise: "auto", or the standard deviation relative to that of `f`.
         surrogate: the model, by default an exact `GP`, with an additive share where
-            there are no constraints.
+            there are no constraints and at most 15 dimensions.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.
@@ -117,8 +117,7 @@ def optimize(
             f"executor is {executor!r}: wanted a concurrent.futures.Executor. "
             "Type executor=ThreadPoolExecutor(4), batch_size=4."
         )
-    with limited(fn, executor, evaluation_timeout):
-        pass  # refuses what it can't limit before anything else is done
+    evaluators = limited(fn, executor, evaluation_timeout)
     if bounds is None:
         bounds = getattr(fn, "space", None)
         if bounds is None:
@@ -146,8 +145,11 @@ def optimize(
         study.attach(ledger)
         run.guess = run.guess and not study.constraint_names
     enable_compilation_cache()
-    with limited(fn, executor, evaluation_timeout) as evaluators:
+    try:
         return run.loop(stops, batch_size, evaluators, progress)
+    finally:
+        if evaluators is not None and evaluators is not executor:
+            evaluators.shutdown()
 
 
 def _ledger(storage: Any, name: str, n_trials: int) -> Any:

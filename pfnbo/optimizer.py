@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from pfnbo import checks
+from pfnbo import checks, settings
 from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
-from pfnbo.known import Known
 from pfnbo.space import Space, contains
 from pfnbo.storage import require_optuna
 from pfnbo.strategy import CHOICES, Observations, Strategy, Surrogate
@@ -38,7 +37,7 @@ class Optimizer:
             between 4 and 20.
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
         surrogate: the model, by default an exact `GP`, with an additive share where
-            there are no constraints.
+            there are no constraints and at most 15 dimensions.
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
@@ -78,15 +77,18 @@ class Optimizer:
         self.space = Space.from_bounds(bounds)
         self.constraint_names = checks.labels("n_constraints", n_constraints, "g")
         self.maximize = checks.flag("maximize", maximize)
-        self.seed, self._seeded = _seed(seed), seed is not None
-        self.n_initial = _initial(n_initial, len(self.space))
+        self.seed, self._seeded = settings.seed(seed), seed is not None
+        self.n_initial = settings.initial(n_initial, len(self.space))
         checks.choice("acquisition", acquisition, CHOICES)
         if trust_region is not None:
             checks.flag("trust_region", trust_region)
         self.strategy = Strategy(
-            _surrogate(surrogate), acquisition, trust_region, _noise(noise)
+            settings.surrogate(surrogate),
+            acquisition,
+            trust_region,
+            settings.noise(noise),
         )
-        self._known = _known(constraints, self.space)
+        self._known = settings.known(constraints, self.space)
         self._design = Design(self.space, self.seed, self._known)
         self._rows = np.zeros((0, self.space.columns))
         self._f = np.zeros(0)
@@ -141,7 +143,9 @@ class Optimizer:
         Raises:
             SpaceError: when a point does not lie in the space.
         """
-        self._queue += [self.space.encode(x) for x in _points(points, len(self.space))]
+        self._queue += [
+            self.space.encode(x) for x in settings.points(points, len(self.space))
+        ]
 
     def expect_constraints(self, n_constraints: int | Sequence[str]) -> None:
         """Give constraints to a study that had none; their past values are unknown.
@@ -357,57 +361,3 @@ def as_number(what: str, value: Any, x: Any) -> float:
         f"the {what} at {x} is {value!r}: wanted one real number. "
         "Return a float, (f, g) or {'f': ..., 'g': ...}."
     )
-
-
-def _points(given: Any, d: int) -> list[Any]:
-    """Return the points that any accepted form of a list of points describes."""
-    if given is None:
-        return []
-    if isinstance(given, (str, Mapping)):
-        return [[given] if isinstance(given, str) else given]
-    try:
-        points = list(given)
-    except TypeError:
-        return [given]
-    one = len(points) == d and all(_is_value(p) for p in points)
-    return [points] if one else points
-
-
-def _is_value(given: Any) -> bool:
-    return not isinstance(given, (Mapping, list, tuple)) and np.ndim(given) == 0
-
-
-def _known(given: Any, space: Space) -> Known | None:
-    none = given is None or (isinstance(given, (list, tuple)) and not given)
-    return None if none else Known(given, space)
-
-
-def _seed(seed: Any) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(seed, np.random.Generator):
-        return int(seed.integers(2**31))
-    return checks.count("seed", seed, least=0)
-
-
-def _initial(given: int | None, d: int) -> int:
-    if given is None:
-        return min(max(2 * d, 4), 20)
-    return checks.count("n_initial", given, least=1)
-
-
-def _noise(noise: Any) -> float | None:
-    if isinstance(noise, str) and noise == "auto":
-        return None
-    if isinstance(noise, numbers.Real) and not isinstance(noise, bool):
-        if 0 <= float(noise) < math.inf:
-            return float(noise)
-    raise SettingError(f"noise is {noise!r}: wanted 'auto' or a number >= 0.")
-
-
-def _surrogate(given: Any) -> Surrogate | None:
-    if isinstance(given, type) or not (given is None or hasattr(given, "fit")):
-        raise SettingError(
-            f"surrogate is {given!r}: wanted a model such as pfnbo.GP()."
-        )
-    return given

@@ -1,7 +1,6 @@
 """Trains a network on tasks that are drawn on the device inside the compiled step."""
 
 import contextlib
-import csv
 import functools
 import os
 import time
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
+from pfnbo.metrics import Log, Report
 from pfnbo.pfn import anchored
 from pfnbo.pfn.blocks import use_bfloat16
 from pfnbo.pfn.loss import loss, standardized
@@ -43,14 +43,6 @@ class State(NamedTuple):
     params: dict[str, Any]
     optimizer: Any
     average: Any  # exponential moving average of the parameters
-
-
-class Report(NamedTuple):
-    """What a step tells of each of its groups."""
-
-    loss: jax.Array  # (groups,)
-    family: jax.Array  # (groups,)
-    finite: jax.Array  # (groups,) bool; other gradients are left out
 
 
 @dataclass(frozen=True)
@@ -345,7 +337,7 @@ def pretrain(
 
 
 def _run(training: Training, progress: bool) -> None:
-    log = Log(training.folder / "metrics.csv")
+    log = Log(training.folder / "metrics.csv" if first_host() else None)
     saved = time.perf_counter()
     with tqdm(total=training.total, initial=training.done, disable=not progress) as bar:
         while training.done < training.total:
@@ -360,56 +352,6 @@ def _run(training: Training, progress: bool) -> None:
             if time.perf_counter() - saved > SAVE_EVERY:
                 training.save()
                 saved = time.perf_counter()
-
-
-class Log:
-    """Means of the losses since the last row, as lines of a CSV file."""
-
-    def __init__(self, path: Path):
-        """Append to the file at `path`."""
-        self.path = path
-        self.reports: list[tuple[int, Report]] = []
-        self.start = time.perf_counter()
-
-    def add(self, stage: Stage, report: Report) -> None:
-        """Remember what a step told."""
-        self.reports.append((stage.group, report))
-
-    def write(self, training: Training) -> dict[str, Any]:
-        """Append a row and return it."""
-        losses, family, finite = (
-            np.concatenate([getattr(r, name) for _, r in self.reports])
-            for name in ("loss", "family", "finite")
-        )
-        tasks = sum(group * len(r.loss) for group, r in self.reports)
-        now = time.perf_counter()
-        row = {
-            "step": training.done,
-            "of": training.total,
-            "seconds": round(training.seconds, 1),
-            "loss": _mean(losses[finite]),
-            "left_out": int(np.sum(~finite)),
-            "tasks_per_second": round(tasks / (now - self.start), 1),
-        }
-        for index, name in enumerate(training.recipe.prior.families):
-            row[f"loss_{name}"] = _mean(losses[finite & (family == index)])
-        self.reports, self.start = [], now
-        if first_host():
-            self._append(row)
-        return row
-
-    def _append(self, row: dict[str, Any]) -> None:
-        new = not self.path.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-
-
-def _mean(losses: np.ndarray) -> float | None:
-    return round(float(np.mean(losses)), 4) if losses.size else None
 
 
 def first_host() -> bool:

@@ -4,12 +4,11 @@ Pools of `concurrent.futures` can't stop an evaluation that hangs, and are of no
 use after one whose process died.
 """
 
-import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -18,11 +17,12 @@ from pfnbo import checks
 from pfnbo.errors import EvaluationError, SettingError
 
 
-@contextlib.contextmanager
 def limited(
     fn: Callable, executor: Executor | None, seconds: float | None
-) -> Iterator[Executor | None]:
-    """Give an executor whose evaluations end in time, the given one without a limit.
+) -> Executor | None:
+    """Return an executor whose evaluations end in time, the given one without a limit.
+
+    It starts no process before its first evaluation, and is to be shut down.
 
     Args:
         fn: the objective, which must be known to other processes by its name.
@@ -34,8 +34,7 @@ def limited(
             to another process.
     """
     if seconds is None:
-        yield executor
-        return
+        return executor
     if not isinstance(executor, ProcessPoolExecutor):
         raise SettingError(
             f"evaluation_timeout needs processes that can be ended, and executor is "
@@ -48,11 +47,7 @@ def limited(
             f"fn can't be sent to another process ({error}): define it with def at "
             "the top of a module."
         ) from error
-    workers = Workers(fn, executor, checks.real("evaluation_timeout", seconds, least=0))
-    try:
-        yield workers
-    finally:
-        workers.shutdown()
+    return Workers(fn, executor, checks.real("evaluation_timeout", seconds, least=0))
 
 
 class Workers(Executor):

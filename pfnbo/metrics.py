@@ -1,0 +1,72 @@
+"""What the steps of a training tell, and the file that keeps it."""
+
+import csv
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+
+if TYPE_CHECKING:
+    from pfnbo.pretrain import Training
+    from pfnbo.schedule import Stage
+
+
+class Report(NamedTuple):
+    """What a step tells of each of its groups."""
+
+    loss: jax.Array  # (groups,)
+    family: jax.Array  # (groups,)
+    finite: jax.Array  # (groups,) bool; other gradients are left out
+
+
+class Log:
+    """Means of the losses since the last row, as lines of a CSV file."""
+
+    def __init__(self, path: Path | None):
+        """Append to the file at `path`; None writes nothing."""
+        self.path = path
+        self.reports: list[tuple[int, Report]] = []
+        self.start = time.perf_counter()
+
+    def add(self, stage: "Stage", report: Report) -> None:
+        """Remember what a step told."""
+        self.reports.append((stage.group, report))
+
+    def write(self, training: "Training") -> dict[str, Any]:
+        """Append a row and return it."""
+        losses, family, finite = (
+            np.concatenate([getattr(r, name) for _, r in self.reports])
+            for name in ("loss", "family", "finite")
+        )
+        tasks = sum(group * len(r.loss) for group, r in self.reports)
+        now = time.perf_counter()
+        row = {
+            "step": training.done,
+            "of": training.total,
+            "seconds": round(training.seconds, 1),
+            "loss": _mean(losses[finite]),
+            "left_out": int(np.sum(~finite)),
+            "tasks_per_second": round(tasks / (now - self.start), 1),
+        }
+        for index, name in enumerate(training.recipe.prior.families):
+            row[f"loss_{name}"] = _mean(losses[finite & (family == index)])
+        self.reports, self.start = [], now
+        if self.path is not None:
+            _append(self.path, row)
+        return row
+
+
+def _mean(losses: np.ndarray) -> float | None:
+    return round(float(np.mean(losses)), 4) if losses.size else None
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
