@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pfnbo.belief import Belief
 from pfnbo.errors import SettingError
 from pfnbo.known import Known
 from pfnbo.space import Space, contains
@@ -15,20 +16,29 @@ class Design:
     """The scrambled Sobol sequence of a space, drawn as far as it is needed.
 
     Under known constraints it keeps what they allow. When that is too little, it
-    goes through a finite space, or moves points to where they are allowed.
+    goes through a finite space, or moves points to where they are allowed. Of a belief
+    every other point is a draw.
 
     Args:
         space: the search space.
         seed: the same seed gives the same sequence.
         known: what must hold at every point.
+        belief: where the optimum may be.
 
     Raises:
         SettingError: when no allowed point is found.
     """
 
-    def __init__(self, space: Space, seed: int, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        known: Known | None = None,
+        belief: Belief | None = None,
+    ) -> None:
         """Look for one allowed point."""
-        self.space, self.seed, self.known = space, seed, known
+        self.space, self.seed = space, seed
+        self.known, self.belief = known, belief
         self._rows = np.zeros((0, space.columns))
         self._first = 0  # every row before this one is taken for good
         self._drawn = 0
@@ -64,8 +74,7 @@ class Design:
         known = self.known
         if known is None or self._drawn < min(DRAWS, 4 * self.space.cardinality):
             size = max(2 * self._drawn, FIRST)
-            rows = self.space.design(size, self.seed)[self._drawn :]
-            self._drawn = size
+            rows = self._drawn_to(size)
         elif not self._searched:
             rows, self._searched = self._search(known), True
         else:
@@ -74,6 +83,15 @@ class Design:
             rows = rows[[known.allows(row) for row in rows]]
         self._rows = np.concatenate([self._rows, rows])
         return True
+
+    def _drawn_to(self, size: int) -> np.ndarray:
+        """Return the points of the sequence from those drawn to this number."""
+        rows = self.space.design(size, self.seed)[self._drawn :]
+        if self.belief is not None:
+            drawn = self.belief.draw(rows[::2], self.seed + self._drawn)
+            rows[::2] = self.space.grid.settle(drawn, np)
+        self._drawn = size
+        return rows
 
     def _search(self, known: Known) -> np.ndarray:
         if self.space.cardinality <= DRAWS:

@@ -11,6 +11,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,9 @@ ADDITIVE = "+additive"  # a share of the signal is a sum of functions of one col
 SHARE, SHARE_SD = -1.0, 2.0  # normal prior of the logit of that share
 LARGEST_SHARE = 8.0  # of the same logit
 NO_SHARE = -16.0  # a share of nothing
+# Length-scale of choices over that of a number: two random points then differ as much
+# by a choice, whose one-hot codes are 2 apart squared, as by a number, 1/6 apart.
+CHOICE = math.log(12) / 2
 NETWORK = (math.log(10.0), math.log(1.3))  # medians of an infinite network's variances
 
 Kernel = str | Infinite
@@ -234,6 +238,39 @@ def shared(theta: jax.Array, d: int) -> jax.Array:
     return jnp.concatenate([theta[..., : 3 * d], none, theta[..., 3 * d :]], -1)
 
 
+class Ties(NamedTuple):
+    """How all of `theta` follows from as much of it as is free."""
+
+    source: np.ndarray  # (parameters,) which free parameter each one is
+    offset: np.ndarray  # (parameters,) what is added to it
+    chosen: np.ndarray  # (free columns,) bool, which are dimensions of choices
+
+    def whole(self, free: jax.Array) -> jax.Array:
+        """Return `theta` `(..., parameters)` of free parameters `(..., free)`."""
+        return free[..., self.source] + self.offset.astype(free.dtype)
+
+
+def ties(d: int, groups: tuple[tuple[int, int], ...], kernel: Kernel = "") -> Ties:
+    """Return the ties of `d` columns: all choices of one dimension have one length.
+
+    The free parameters are the `theta` of as many columns as there are dimensions.
+
+    Args:
+        d: number of columns.
+        groups: start and width of the columns of each dimension of choices.
+        kernel: decides what follows the columns in `theta`.
+    """
+    owner, offset = np.arange(d), np.zeros(len(start(d, 1.0, 1.0, kernel)))
+    for first, width in groups:
+        owner[first : first + width] = first
+        offset[first : first + width] = CHOICE
+    kept, owner = np.unique(owner, return_inverse=True)
+    k = len(kept)
+    rest = np.arange(3 * k, 3 * k + len(offset) - 3 * d)
+    source = np.concatenate([owner, k + owner, 2 * k + owner, rest])
+    return Ties(source, offset, np.isin(kept, [first for first, _ in groups]))
+
+
 def start(
     d: int, length: float, noise: float, kernel: Kernel = "", share: float = SHARE
 ) -> np.ndarray:
@@ -243,9 +280,15 @@ def start(
     return np.array([*lengths, *[0.0] * (2 * d), *more, 0.0, math.log(noise)])
 
 
-def limits(d: int, warped: bool, kernel: Kernel = "") -> tuple[np.ndarray, np.ndarray]:
-    """Return the corners of the box of `theta`; no warp is a box of no width."""
-    bend = np.full(2 * d, LARGEST_BEND * warped)
+def limits(d: int, warped: Any, kernel: Kernel = "") -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of the box of `theta`; no warp is a box of no width.
+
+    Args:
+        d: number of columns.
+        warped: whether they are warped, all or each `(d,)`.
+        kernel: decides what follows the columns in `theta`.
+    """
+    bend = np.tile(LARGEST_BEND * np.broadcast_to(warped, d), 2)
     more = np.full(1 * is_additive(kernel), LARGEST_SHARE)
     if isinstance(kernel, Infinite):
         more = np.full(2, math.log(1e2))

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 class Stops:
     """When a run ends, and why."""
 
-    def __init__(self, n_trials, timeout, target, callback) -> None:
+    def __init__(
+        self, n_trials, timeout, target, callback, min_improvement=None
+    ) -> None:
         """Check the settings and start the clock."""
+        self.least = None
+        if min_improvement is not None:
+            self.least = checks.real("min_improvement", min_improvement, least=0)
         self.n_trials = checks.count("n_trials", n_trials, least=0)
         self.target, self.callback, self.deadline = target, callback, np.inf
         if target is not None:
@@ -37,6 +42,12 @@ class Stops:
         if started >= self.n_trials:
             return "n_trials"
         return "timeout" if time.monotonic() >= self.deadline else ""
+
+    def during(self, study: Optimizer) -> str:
+        """Return why what is under evaluation is the last, "" when it is not."""
+        if self.least is None or study.expected_improvement() >= self.least:
+            return ""
+        return "min_improvement"
 
     def after(self, run: "Run") -> str:
         """Return why an evaluation was the last one, "" when it was not."""
@@ -84,9 +95,10 @@ class Run:
                         reason = reason or self._nothing()
                         break
                     started, point = started + 1, asked[0]
+                    reason = stops.during(self.study)
                     if executor is None:
                         self._finish(point, lambda p=point: self.fn(copy.copy(p)))
-                        reason = self._step(bar, stops)
+                        reason = self._step(bar, stops) or reason
                     else:
                         flying[executor.submit(self.fn, copy.copy(point))] = point
                 if not flying:

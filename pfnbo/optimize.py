@@ -41,10 +41,13 @@ def optimize(
     surrogate: Surrogate | None = None,
     acquisition: str = "auto",
     trust_region: bool | None = None,
+    prior: Any = None,
+    flip_rate: float = 0.0,
     on_error: str = "raise",
     timeout: float | None = None,
     evaluation_timeout: float | None = None,
     target: float | None = None,
+    min_improvement: float | None = None,
     callback: Callable[["Result"], Any] | None = None,
     progress: bool = False,
     storage: Any = None,
@@ -77,6 +80,11 @@ def optimize(
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.
+        prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
+            {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is
+            drawn from it; its weight fades as 1 / (number of evaluations).
+        flip_rate: chance that an evaluation fails by a fluke, at a point where another
+            may succeed; such points may be asked for again.
         on_error: "raise" passes an exception of `fn` on, with `result` attached;
             "record" makes it a failed trial and goes on.
         timeout: seconds after which no new evaluation starts.
@@ -85,6 +93,8 @@ def optimize(
             `executor=ProcessPoolExecutor(...)`, whose settings go to processes that
             can be ended one by one.
         target: stop at a feasible objective this good.
+        min_improvement: stop when the points under evaluation are expected to improve
+            on the best one by less than this, in the unit of `f`.
         callback: called with the running `Result` after each evaluation; a true
             return or `StopIteration` ends the run.
         progress: whether to show a progress bar.
@@ -111,7 +121,7 @@ def optimize(
     checks.choice("on_error", on_error, ("raise", "record"))
     checks.flag("progress", progress)
     batch_size = checks.count("batch_size", batch_size, least=1)
-    stops = Stops(n_trials, timeout, target, callback)
+    stops = Stops(n_trials, timeout, target, callback, min_improvement)
     if executor is not None and not isinstance(executor, Executor):
         raise SettingError(
             f"executor is {executor!r}: wanted a concurrent.futures.Executor. "
@@ -135,6 +145,8 @@ def optimize(
         surrogate=surrogate,
         acquisition=acquisition,
         trust_region=trust_region,
+        prior=prior,
+        flip_rate=flip_rate,
         constraints=constraints,
     )
     study.enqueue(x0)

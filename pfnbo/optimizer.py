@@ -11,11 +11,12 @@ import jax
 import numpy as np
 
 from pfnbo import checks, settings
+from pfnbo.belief import believed
 from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
 from pfnbo.space import Space, contains
 from pfnbo.storage import require_optuna
-from pfnbo.strategy import CHOICES, Observations, Strategy, Surrogate
+from pfnbo.strategy import CHOICES, Fit, Observations, Strategy, Surrogate
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
@@ -41,6 +42,11 @@ class Optimizer:
         acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
             model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
+        prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
+            {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is
+            drawn from it; its weight fades as 1 / (number of evaluations).
+        flip_rate: chance that an evaluation fails by a fluke, at a point where another
+            may succeed; such points may be asked for again.
         constraints: known, cheap constraints that every proposed point satisfies: a
             function of a point with values `<= 0` where it is allowed, a scipy
             `LinearConstraint`, `NonlinearConstraint` or inequality dict, or a list
@@ -69,6 +75,8 @@ class Optimizer:
         surrogate: Surrogate | None = None,
         acquisition: str = "auto",
         trust_region: bool | None = None,
+        prior: Any = None,
+        flip_rate: float = 0.0,
         constraints: Any = None,
         storage: Any = None,
         name: str = "study",
@@ -88,8 +96,10 @@ class Optimizer:
             trust_region,
             settings.noise(noise),
         )
+        self.flip_rate = settings.flip_rate(flip_rate)
+        self._belief = None if prior is None else believed(prior, self.space)
         self._known = settings.known(constraints, self.space)
-        self._design = Design(self.space, self.seed, self._known)
+        self._design = self._laid_out()
         self._rows = np.zeros((0, self.space.columns))
         self._f = np.zeros(0)
         self._g = np.zeros((0, len(self.constraint_names)))
@@ -119,11 +129,14 @@ class Optimizer:
             self.expect_constraints(names)
         if seed is not None and not self._seeded:
             self.seed = seed
-            self._design = Design(self.space, seed, self._known)
+            self._design = self._laid_out()
         self._ledger = ledger
         self._sync()
         told = np.concatenate([self._rows, self._busy()])
         self._queue = [row for row in self._queue if not contains(told, row)]
+
+    def _laid_out(self) -> Design:
+        return Design(self.space, self.seed, self._known, self._belief)
 
     @property
     def pending(self) -> list[Any]:
@@ -268,8 +281,25 @@ class Optimizer:
     def _observations(self) -> Observations:
         sign = -1.0 if self.maximize else 1.0
         return Observations(
-            self._rows, sign * self._f, self._g, self._failed, self._judged()
+            self._rows,
+            sign * self._f,
+            self._g,
+            self._failed,
+            self._judged(),
+            self.flip_rate,
         )
+
+    def expected_improvement(self) -> float:
+        """Return how much a point under evaluation may be expected to improve on all.
+
+        It is the largest expected improvement of those asked for and not told, in the
+        unit of the objective; infinite as long as no model says.
+        """
+        told = len(self._f), len(self.constraint_names)
+        if self._fitted is None or self._fitted[0] != told:
+            return math.inf
+        seen = self._observations()
+        return self.strategy.expected_improvement(seen, self._busy(), self._fitted[1])
 
     def _judged(self) -> np.ndarray:
         """Return which points satisfy the known constraints, each judged once.
@@ -302,13 +332,14 @@ class Optimizer:
             self.space,
             seen,
             busy,
+            belief=self._belief,
             fitted=self._model(key, seen, len(busy)),
             **self._allowed(len(known)),
         )
         self.time_suggest.append(time.perf_counter() - start)
         return self._design.next(known) if row is None else self.space.snap(row)
 
-    def _model(self, key: jax.Array, seen: Observations, extra: int) -> Any:
+    def _model(self, key: jax.Array, seen: Observations, extra: int) -> Fit:
         """Return what the strategy fits, once for all points of a batch."""
         told, rows = seen.g.shape, len(seen.f) + extra
         if (
@@ -317,7 +348,8 @@ class Optimizer:
             or self._fitted[1][0].x.shape[0] < rows
         ):
             with jax.enable_x64(True):
-                self._fitted = told, self.strategy.fit(key, seen, extra)
+                fitted = self.strategy.fit(key, seen, extra, self.space.grid.groups)
+                self._fitted = told, fitted
         return self._fitted[1]
 
     def _allowed(self, seed: int) -> dict[str, Any]:

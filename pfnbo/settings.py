@@ -67,6 +67,14 @@ def noise(given: Any) -> float | None:
     raise SettingError(f"noise is {given!r}: wanted 'auto' or a number >= 0.")
 
 
+def flip_rate(given: Any) -> float:
+    """Return a chance below one."""
+    value = checks.real("flip_rate", given, least=0)
+    if value >= 1:
+        raise SettingError(f"flip_rate is {given!r}: wanted a chance below 1.")
+    return value
+
+
 def surrogate(given: Any) -> Surrogate | None:
     """Return a model, None where the strategy chooses one."""
     if isinstance(given, type) or not (given is None or hasattr(given, "fit")):

@@ -193,6 +193,11 @@ class Space:
         """Return the constructor call."""
         return f"Space({self.dimensions!r})"
 
+    def block(self, name: str) -> slice:
+        """Return the cube columns of a dimension; of a single value it has none."""
+        start = int(self._starts[self.names.index(name)])
+        return slice(start, start + _width(self[name]))
+
     @cached_property
     def cardinality(self) -> float:
         """Number of different points, infinite when a dimension is continuous."""

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
-from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
+from pfnbo import flukes
+from pfnbo.acquisition.improvement import ACQUISITIONS, Goal, improvement
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
+from pfnbo.belief import CONFIDENCE, Belief
 from pfnbo.data import Data, bucket, pad
 from pfnbo.known import Known
 from pfnbo.maximize import game, trust
@@ -19,7 +21,13 @@ from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import GP, GPPosterior
-from pfnbo.views import constraint_views, label_views, objective_views, stack
+from pfnbo.views import (
+    constraint_views,
+    label_views,
+    objective_slope,
+    objective_views,
+    stack,
+)
 
 INCUMBENTS = 3
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
@@ -36,6 +44,12 @@ class Observations:
     g: np.ndarray  # (n, constraints), NaN where unknown
     failed: np.ndarray  # (n,) bool
     allowed: np.ndarray | bool = True  # (n,) bool, by known constraints
+    flip_rate: float = 0.0  # chance of a failure that its point has no part in
+
+    @cached_property
+    def label(self) -> np.ndarray:
+        """How sure it is that each point fails again, from -1 to +1, (n,)."""
+        return flukes.labels(self.rows, self.failed, self.flip_rate)
 
     @cached_property
     def violation(self) -> np.ndarray:
@@ -73,6 +87,14 @@ class Surrogate(Protocol):
         ...
 
 
+class Fit(NamedTuple):
+    """What a strategy believes after some observations."""
+
+    posterior: Any  # output 0 is the negative objective in its view
+    thresholds: np.ndarray  # (constraints,) where each begins to be violated
+    view: int  # of the objective, its number in `objective_views`
+
+
 @dataclass(frozen=True)
 class Strategy:
     """How the next points are chosen.
@@ -100,7 +122,8 @@ class Strategy:
         *,
         known: Known | None = None,
         anchors: np.ndarray | None = None,
-        fitted: tuple[GPPosterior, np.ndarray] | None = None,
+        belief: Belief | None = None,
+        fitted: Fit | None = None,
     ) -> np.ndarray | None:
         """Return the next cube row `(columns,)`, None when every point is taken.
 
@@ -116,7 +139,9 @@ class Strategy:
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds = fitted or self.fit(fit, seen, len(pending))
+            posterior, thresholds, _ = fitted or self.fit(
+                fit, seen, len(pending), space.grid.groups
+            )
             feasible = seen.feasible
             if len(pending):
                 posterior, fantasies = _believe(posterior, seen.rows, pending)
@@ -135,7 +160,11 @@ class Strategy:
             if anchors is not None:
                 centres = np.concatenate([region.centres, anchors])
                 region = replace(region, centres=centres)
-            row, value = search(key, _SCORES[name], args, region, space.grid)
+            score = _SCORES[name]
+            if belief is not None:
+                weight = np.asarray(CONFIDENCE / max(len(seen.f), 1))
+                score, args = _GUIDED[name], (args, belief, weight)
+            row, value = search(key, score, args, region, space.grid)
         return None if value == -np.inf else row
 
     def model(self, constraints: int, columns: int) -> Surrogate:
@@ -156,34 +185,61 @@ class Strategy:
         return "nei" if noise > QUIET else "ei"
 
     def fit(
-        self, key: jax.Array, seen: Observations, extra: int = 0
-    ) -> tuple[Any, np.ndarray]:
+        self,
+        key: jax.Array,
+        seen: Observations,
+        extra: int = 0,
+        groups: tuple[tuple[int, int], ...] = (),
+    ) -> Fit:
         """Return the posterior of the chosen views, and the thresholds in them.
 
         Args:
             key: random key.
             seen: observations; call inside `jax.enable_x64(True)`.
             extra: number of rows to leave free for fantasies.
-
-        Returns:
-            The posterior, with the negative objective as output 0, and where each
-            constraint begins to be violated `(constraints,)`.
+            groups: columns of choices, as in `Data`.
         """
         objective = objective_views(seen.f)
         outputs = [replace(objective, z=-objective.z)]
         outputs += [constraint_views(column) for column in seen.g.T]
         if seen.failed.any():
-            outputs.append(label_views(seen.failed))
+            outputs.append(label_views(seen.label))
         views = stack(outputs)
         shape, n = views.zero.shape, len(seen.f)
         flat = pad(seen.rows, views.z.reshape(-1, n), bucket(n + extra))
         y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
         sizes = seen.g.shape[1], seen.rows.shape[1]
         judge = GP(additive=_separable(*sizes))
-        chosen = choose_views(flat.x, y, known[:, 0], views.jacobian, judge)
+        chosen = choose_views(flat.x, y, known[:, 0], views.jacobian, judge, groups)
         pick = np.arange(len(outputs)), chosen
-        posterior = self.model(*sizes).fit(key, Data(flat.x, y[pick], known[pick]))
-        return posterior, views.zero[pick][1:]
+        data = Data(flat.x, y[pick], known[pick], groups)
+        posterior = self.model(*sizes).fit(key, data)
+        return Fit(posterior, views.zero[pick][1:], int(chosen[0]))
+
+    def expected_improvement(
+        self, seen: Observations, rows: np.ndarray, fit: Fit
+    ) -> float:
+        """Return the largest expected improvement at some rows, in units of `f`.
+
+        Args:
+            seen: observations.
+            rows: points that may improve on them `(q, columns)`.
+            fit: of the observations.
+
+        Returns:
+            An upper bound where the view of the objective is a logarithm, close where
+            improvements are small; infinite until two feasible values differ.
+        """
+        feasible = seen.f[seen.feasible]
+        if not len(rows) or len(set(feasible.tolist())) < 2:
+            return np.inf
+        with jax.enable_x64(True):
+            means = np.asarray(fit.posterior.fitted[0])
+            goal = _goal(means, fit.thresholds, seen.feasible)
+            logs = [float(_improvement(goal, fit.posterior, row)) for row in rows]
+        # The view is concave: a gain in `f` is at most that in the view by its slope.
+        slope = objective_slope(seen.f, fit.view, int(seen.order[0]))
+        return float(np.exp(max(logs)) / slope)
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
         centres = seen.rows[np.resize(seen.order[:INCUMBENTS], INCUMBENTS)]
@@ -198,7 +254,8 @@ class Strategy:
             low, high = trust.box(centres[0], lengths, edge)
         size = posterior.x.shape[0]
         taken = np.full((size, columns), np.nan)
-        rows = np.concatenate([seen.rows, pending])
+        fluke = seen.failed & (seen.label < 0)  # may be tried again
+        rows = np.concatenate([seen.rows[~fluke], pending])
         taken[: len(rows)] = rows
         return Region(low, high, centres, taken)  # type: ignore[arg-type]
 
@@ -213,11 +270,25 @@ def _scored(fn: Callable) -> Callable:
     return lambda args, x: fn(*args, x)
 
 
+def _guided(score: Callable) -> Callable:
+    """Return the score plus the log density of a belief, with a weight.
+
+    Source: Hvarfner et al. 2022 (piBO), arXiv 2204.11051, eq. 6.
+    """
+
+    def guided(args, x):
+        inner, belief, weight = args
+        return score(inner, x) + weight * belief.log_density(x)
+
+    return guided
+
+
 # Made once: a new function object would be a new compilation.
 _SCORES = {
     name: _scored(fn)
     for name, fn in {**ACQUISITIONS, "nei": nei, "thompson": thompson}.items()
 }
+_GUIDED = {name: _guided(score) for name, score in _SCORES.items()}
 CHOICES = ("auto", *sorted(_SCORES))
 
 
@@ -264,6 +335,11 @@ def _believe(
     y, seen, x = (np.array(a) for a in (posterior.y, posterior.seen, posterior.x))
     x[n : n + p], y[:, n : n + p], seen[:, n : n + p] = pending, mean, True
     return posterior.condition(Data(x, y, seen)), mean  # type: ignore[arg-type]
+
+
+@jax.jit
+def _improvement(goal: Goal, posterior: GPPosterior, x: jax.Array) -> jax.Array:
+    return improvement(goal, posterior.predict(x))
 
 
 @jax.jit

@@ -22,6 +22,8 @@ STUDY = {
     "trials": int,
     "initial": int,
     "seed": int,
+    "prior": dict,
+    "flip_rate": (int, float),
     "workers": int,
     "storage": str,
     "name": str,
@@ -87,7 +89,7 @@ class StudyFile:
     def settings(self) -> dict[str, Any]:
         """Return the arguments that `optimize` and `Optimizer` share."""
         names = dict(constraints="n_constraints", initial="n_initial")
-        shared = ("constraints", "initial", "maximize", "seed")
+        shared = ("constraints", "initial", "maximize", "seed", "prior", "flip_rate")
         return {names.get(k, k): self.facts[k] for k in shared if k in self.facts}
 
     def program(self) -> Program:

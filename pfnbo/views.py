@@ -56,8 +56,11 @@ def objective_views(f: np.ndarray) -> Views:
     Args:
         f: values `(n,)`, NaN where unknown.
     """
-    f, _, _ = standardize(unit_scale(_known(f)))
-    return _standardized([_Raw(f, 0.0, 0.0), *_log_views(f, OBJECTIVE_SHIFTS)])
+    return _standardized(_objective_raws(standardize(unit_scale(_known(f)))[0]))
+
+
+def _objective_raws(z: np.ndarray) -> list[_Raw]:
+    return [_Raw(z, 0.0, 0.0), *_log_views(z, OBJECTIVE_SHIFTS)]
 
 
 def constraint_views(g: np.ndarray) -> Views:
@@ -78,10 +81,24 @@ def constraint_views(g: np.ndarray) -> Views:
     return _standardized([_Raw(g, 0.0, 0.0), *_bilog_views(g), *rising, *falling])
 
 
-def label_views(failed: np.ndarray) -> Views:
-    """Return +1 for each failure and -1 for each success, as one more constraint."""
-    label = np.where(failed, 1.0, -1.0)
-    return Views(label[None], np.zeros(1), np.zeros(1))
+def objective_slope(f: np.ndarray, view: int, at: int) -> float:
+    """Return the slope of a view at one of the values, in its units per unit of `f`.
+
+    Args:
+        f: values `(n,)`, NaN where unknown, not all the same.
+        view: its number in `objective_views`.
+        at: index of the value.
+    """
+    z = standardize(unit_scale(_known(f)))[0]
+    raw = _objective_raws(z)[view]
+    log_slope = np.broadcast_to(raw.log_slope, z.shape)[at]
+    unit = np.ptp(z[np.isfinite(z)]) / np.ptp(f[np.isfinite(f)])
+    return float(unit * np.exp(log_slope) / standardize(raw.values)[2])
+
+
+def label_views(labels: np.ndarray) -> Views:
+    """Return labels, above 0 where an evaluation fails, as one more constraint."""
+    return Views(labels[None], np.zeros(1), np.zeros(1))
 
 
 def stack(outputs: Iterable[Views]) -> Views:

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import gamma, kv
 
 from pfnbo import kernel
+from pfnbo.infinite import Infinite
 
 D = 2
 RNG = np.random.default_rng(0)
@@ -214,3 +215,27 @@ def test_a_share_of_nothing_changes_nothing():
     alone = kernel.covariance(THETA, A, B, "rbf")
     both = kernel.covariance(none, A, B, "rbf" + kernel.ADDITIVE)
     np.testing.assert_allclose(both, alone, rtol=1e-6)
+
+
+def test_ties_leave_one_length_for_each_dimension():
+    tied = kernel.ties(6, ((1, 3),), "matern52")
+    assert list(tied.chosen) == [False, True, False, False]
+    free = np.arange(14.0)  # 4 lengths, 8 of the warp, signal and noise
+    theta = np.asarray(tied.whole(free))
+    lengths = [0, *[1 + kernel.CHOICE] * 3, 2, 3]
+    np.testing.assert_allclose(theta[:6], lengths)
+    np.testing.assert_array_equal(theta[6:12], [4, 5, 5, 5, 6, 7])
+    np.testing.assert_array_equal(theta[-2:], [12, 13])
+
+
+@pytest.mark.parametrize("name", ["matern52", "matern52+additive", Infinite("relu", 2)])
+def test_without_choices_all_is_free(name):
+    theta = kernel.start(3, 0.3, 1e-4, name)
+    tied = kernel.ties(3, (), name)
+    np.testing.assert_array_equal(tied.whole(theta), theta)
+    assert not tied.chosen.any()
+
+
+def test_two_choices_are_as_far_apart_as_two_numbers_on_the_average():
+    # Of uniform numbers the squared difference is 1/6 in the mean.
+    assert math.exp(-2 * kernel.CHOICE) * 2 == pytest.approx(1 / 6)

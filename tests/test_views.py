@@ -178,7 +178,7 @@ def test_a_pole_stays_finite(pole):
 
 
 def test_labels_tell_failures_from_successes():
-    views = label_views(np.array([True, False, True]))
+    views = label_views(np.array([1.0, -1.0, 1.0]))
     np.testing.assert_array_equal(views.z, [[1, -1, 1]])
     np.testing.assert_array_equal(views.z[0] <= views.zero[0], [False, True, False])
     assert views.jacobian.shape == (1,)
@@ -186,7 +186,7 @@ def test_labels_tell_failures_from_successes():
 
 def test_a_stack_repeats_the_last_view():
     few, many = objective_views(VALUES), constraint_views(VALUES)
-    stacked = stack([few, many, label_views(VALUES > 0)])
+    stacked = stack([few, many, label_views(np.sign(VALUES))])
     assert stacked.z.shape == (3, 13, 24)
     assert stacked.zero.shape == stacked.jacobian.shape == (3, 13)
     for name in ("z", "zero", "jacobian"):

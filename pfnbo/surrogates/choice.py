@@ -14,7 +14,7 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.factor import inverse_root
-from pfnbo.kernel import gram, start, warp
+from pfnbo.kernel import gram, start, ties, warp
 from pfnbo.surrogates.gp import GP
 
 LENGTHS = (0.15, 0.4, 1.0)  # of the first kernels, in units of sqrt(d)
@@ -29,6 +29,7 @@ def choose_views(
     seen: jax.Array,  # (outputs, n) bool
     jacobians: np.ndarray,  # (outputs, views) sums of log dz/dy, -inf for no view
     model: GP = JOINT,
+    groups: tuple[tuple[int, int], ...] = (),  # as in `Data`
 ) -> np.ndarray:
     """Return the index of the view of highest evidence of every output, (outputs,).
 
@@ -37,10 +38,12 @@ def choose_views(
     """
     outputs = np.arange(len(y))
     kernel, model = model.whole, replace(model, steps=STEPS)
-    first = np.stack([start(x.shape[1], length, NOISE, kernel) for length in LENGTHS])
+    tied = ties(x.shape[1], groups, kernel)
+    first = [start(len(tied.chosen), length, NOISE, kernel) for length in LENGTHS]
+    first = tied.whole(np.stack(first))  # type: ignore[arg-type]
     thetas = np.repeat(first[None], len(y), 0).astype(x.dtype)
     guess = np.asarray(_best(x, y, seen, jacobians, thetas, kernel))
-    fitted = model.fit(jax.random.key(0), Data(x, y[outputs, guess], seen))
+    fitted = model.fit(jax.random.key(0), Data(x, y[outputs, guess], seen, groups))
     # As many kernels as before: another shape would be another compilation.
     thetas = np.repeat(np.asarray(fitted.theta)[:, None], len(LENGTHS), 1)
     return np.asarray(_best(x, y, seen, jacobians, thetas, kernel))

@@ -19,6 +19,7 @@ from pfnbo.kernel import (
     ADDITIVE,
     NOISE_FLOOR,
     Kernel,
+    Ties,
     covariance,
     gram,
     is_additive,
@@ -27,6 +28,7 @@ from pfnbo.kernel import (
     log_prior,
     noise_variance,
     start,
+    ties,
     variance,
     warp,
 )
@@ -36,6 +38,10 @@ from pfnbo.surrogates.draws import FEATURES, NoiseFree, Path, latents, prior_dra
 # Length-scale in units of sqrt(d), noise variance, and logit of the additive share at
 # the start of each fit; the last one, mostly additive, is left out without a share.
 STARTS = ((0.3, 1e-4, -3.0), (1.5, 1e-6, -3.0), (0.3, 0.1, -3.0), (0.3, 1e-4, 2.0))
+
+
+COARSE = 128  # rows to which all starts are fitted
+FINE = 20  # evaluations of the fit of the best one to all rows
 
 
 @jax.tree_util.register_dataclass
@@ -198,6 +204,8 @@ class GPPosterior:
 class GP:
     """An exact Gaussian process with ARD, its hyper-parameters learned.
 
+    A dimension of choices has one length-scale: any two choices are as far apart.
+
     Args:
         kernel: "rbf", "matern12", "matern32", "matern52", or an `Infinite` network.
         additive: whether a share of the signal, learned, is a sum of functions of one
@@ -223,8 +231,10 @@ class GP:
 
     def search(self, data: Data, shape: float | None = None) -> GPPosterior:
         """Return the fit under the evidence of `kernel.log_marginal_likelihood`."""
-        d = data.x.shape[1]
-        low, high = limits(d, self.warp, self.whole)
+        tied = ties(data.x.shape[1], data.groups, self.whole)
+        d = len(tied.chosen)
+        # A warp moves no column that is 0 or 1.
+        low, high = limits(d, self.warp & ~tied.chosen, self.whole)
         if self.noise is not None:
             low[-1] = high[-1] = np.log(self.noise**2 + NOISE_FLOOR)
         first = STARTS if is_additive(self.whole) else STARTS[:-1]
@@ -234,8 +244,16 @@ class GP:
                 for length, noise, share in first
             ]
         )
+        starts = np.repeat(starts[None], len(data.y), 0)
         starts, low, high = (a.astype(data.x.dtype) for a in (starts, low, high))
-        return _fit(data, starts, low, high, self.whole, self.steps, shape)
+        fixed = low, high, self.whole
+        few = _thinned(data)
+        free, loss = _fit(few, tied, starts, *fixed, self.steps, shape)
+        if few is not data:
+            free, loss = _fit(
+                data, tied, free[:, None], *fixed, min(FINE, self.steps), shape
+            )
+        return condition(tied.whole(free), data, -loss, self.whole)
 
     @property
     def whole(self) -> Kernel:
@@ -250,27 +268,44 @@ class GP:
         return f"GP({self.kernel!r})"
 
 
+def _thinned(data: Data) -> Data:
+    """Return at most `COARSE` rows, evenly spread over the order of the data."""
+    if data.x.shape[0] <= COARSE:
+        return data
+    known = np.asarray(data.seen).any(0)
+    order = np.argsort(~known, kind="stable")  # padding makes up for known rows
+    spread = np.linspace(0, max(known.sum(), COARSE) - 1, COARSE)
+    kept = order[spread.round().astype(int)]
+    x, y, seen = (np.asarray(a) for a in (data.x, data.y, data.seen))
+    return Data(x[kept], y[:, kept], seen[:, kept], data.groups)  # type: ignore[arg-type]
+
+
 @functools.partial(jit, static_argnames=("kernel", "shape"))
-def _fit(data: Data, starts, low, high, kernel: Kernel, steps, shape) -> GPPosterior:
+def _fit(data: Data, tied: Ties, starts, low, high, kernel: Kernel, steps, shape):
+    """Return the best free parameters of every output and their losses.
+
+    `starts` is (outputs, starts, free).
+    """
+
     def one(y, seen, start):
-        def loss(theta):
+        def loss(free):
+            theta = tied.whole(free)
             likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel, shape)
-            return -likelihood - log_prior(theta, kernel)
+            return -likelihood - log_prior(free, kernel)
 
         return bfgs.minimize(
             jax.value_and_grad(loss), start, low, high, steps=steps, tolerance=1e-2
         )
 
     # One flat batch: a loop within two nested ones takes twice as long to trace.
-    count = len(starts)
+    outputs, count, size = starts.shape
     y, seen = (jnp.repeat(a, count, 0) for a in (data.y, data.seen))
-    thetas, losses = jax.vmap(one)(y, seen, jnp.tile(starts, (len(data.y), 1)))
-    thetas = thetas.reshape(-1, count, starts.shape[1])
+    found, losses = jax.vmap(one)(y, seen, starts.reshape(-1, size))
+    found = found.reshape(starts.shape)
     losses = losses.reshape(-1, count)
     best = jnp.nanargmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf), axis=1)
-    theta = jnp.take_along_axis(thetas, best[:, None, None], 1)[:, 0]
-    loss = jnp.take_along_axis(losses, best[:, None], 1)[:, 0]
-    return condition(theta, data, -loss, kernel)
+    free = jnp.take_along_axis(found, best[:, None, None], 1)[:, 0]
+    return free, jnp.take_along_axis(losses, best[:, None], 1)[:, 0]
 
 
 @functools.partial(jax.jit, static_argnames="kernel")

@@ -18,6 +18,7 @@ from pfnbo.kernel import (
     log_prior,
     warp,
 )
+from pfnbo.surrogates import gp
 
 D, N, SIZE = 2, 12, 32
 KERNEL = "matern52" + ADDITIVE
@@ -301,3 +302,48 @@ def test_length_scales_and_noise_follow_theta():
     other = replace(posterior, theta=posterior.theta.at[:, :D].add(1).at[:, -1].set(0))
     np.testing.assert_allclose(other.length_scales, np.e * posterior.length_scales)
     np.testing.assert_allclose(other.noise, 1, rtol=1e-5)
+
+
+# A choice of three in the first columns, and a number.
+CHOICES = np.concatenate([np.eye(3)[np.arange(24) % 3], RNG.uniform(size=(24, 1))], 1)
+CHOSEN = _standard(np.array([[0.0, 1.0, 3.0]]) @ CHOICES[:, :3].T + CHOICES[:, 3:].T)
+GROUPS = ((0, 3),)
+
+
+def _of_choices(x=CHOICES):
+    return GP(additive=False).fit(KEY, pad(x, CHOSEN, SIZE, GROUPS))
+
+
+def test_all_choices_of_a_dimension_are_as_far_apart():
+    posterior = _of_choices()
+    lengths = np.asarray(posterior.length_scales)[0]
+    assert lengths[0] == lengths[1] == lengths[2] != lengths[3]
+    assert np.all(np.asarray(posterior.theta)[0, [4, 5, 6, 8, 9, 10]] == 0)
+
+
+def test_choices_may_be_named_in_another_order():
+    order = [2, 0, 1, 3]
+    one, other = _of_choices(), _of_choices(CHOICES[:, order])
+    new = CHOICES + [[0.0, 0.0, 0.0, 0.01]]
+    for a, b in zip(_predict(one, new), _predict(other, new[:, order]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3)
+
+
+def test_a_fit_in_two_stages_is_as_good_as_one_to_all_rows(monkeypatch):
+    x = RNG.uniform(size=(50, D))
+    y = _standard(np.sin(5 * x[:, 0])[None] + x[None, :, 1] ** 2)
+    whole = _posterior(x, y, 64)
+    monkeypatch.setattr(gp, "COARSE", 32)
+    staged = _posterior(x, y, 64)
+    assert np.all(np.asarray(staged.evidence) > np.asarray(whole.evidence) - 2)
+
+
+def test_thinned_data_holds_what_is_known_from_first_to_last(monkeypatch):
+    monkeypatch.setattr(gp, "COARSE", 32)
+    assert gp._thinned(few := pad(X, Y, 32)) is few
+    kept = gp._thinned(pad(X, Y, 64))
+    assert kept.x.shape[0] == 32 and np.array_equal(kept.x[:N], X)
+    x = np.linspace(0, 1, 60)[:, None]
+    kept = gp._thinned(pad(x, x.T, 64))
+    assert kept.seen.all() and kept.x[0] == 0 and kept.x[-1] == 1
+    assert np.diff(kept.x[:, 0]).max() < 0.05
