@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pfnbo import checkpoint, problems
-from pfnbo.commands import INTERRUPTED, bench, dashboard, run, suggest, tell
+from pfnbo.commands import INTERRUPTED, bench, dashboard, run, suggest, tell, watch
 from pfnbo.commands import report as report_command
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import PfnboError, SettingError
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--tasks", type=int, default=50, help="of each number of rows")
     test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
     test.set_defaults(run=_eval)
-    for command in (run, suggest, tell, dashboard, bench, report_command):
+    for command in (run, suggest, tell, watch, dashboard, bench, report_command):
         command.add(commands)
     return parser
 

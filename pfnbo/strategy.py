@@ -20,8 +20,9 @@ from pfnbo.maximize import known as allowed
 from pfnbo.maximize.gradient import Region, propose
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
-from pfnbo.surrogates.gp import GP, GPPosterior
+from pfnbo.surrogates.gp import COARSE, GP, GPPosterior
 from pfnbo.views import (
+    Views,
     constraint_views,
     label_views,
     objective_slope,
@@ -45,6 +46,26 @@ class Observations:
     failed: np.ndarray  # (n,) bool
     allowed: np.ndarray | bool = True  # (n,) bool, by known constraints
     flip_rate: float = 0.0  # chance of a failure that its point has no part in
+    ever_failed: bool = False  # whether others than these did
+
+    @property
+    def fails(self) -> bool:
+        """Whether failures are to be modelled."""
+        return self.ever_failed or bool(self.failed.any())
+
+    def spread(self, n: int) -> "Observations":
+        """Return at most `n` of them, evenly from the first to the last."""
+        if len(self.f) <= n:
+            return self
+        kept = np.linspace(0, len(self.f) - 1, n).round().astype(int)
+        return replace(
+            self,
+            rows=self.rows[kept],
+            f=self.f[kept],
+            g=self.g[kept],
+            failed=self.failed[kept],
+            ever_failed=self.fails,
+        )
 
     @cached_property
     def label(self) -> np.ndarray:
@@ -199,22 +220,25 @@ class Strategy:
             extra: number of rows to leave free for fantasies.
             groups: columns of choices, as in `Data`.
         """
-        objective = objective_views(seen.f)
-        outputs = [replace(objective, z=-objective.z)]
-        outputs += [constraint_views(column) for column in seen.g.T]
-        if seen.failed.any():
-            outputs.append(label_views(seen.label))
-        views = stack(outputs)
-        shape, n = views.zero.shape, len(seen.f)
-        flat = pad(seen.rows, views.z.reshape(-1, n), bucket(n + extra))
-        y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
+        views = _views(seen)
         sizes = seen.g.shape[1], seen.rows.shape[1]
-        judge = GP(additive=_separable(*sizes))
-        chosen = choose_views(flat.x, y, known[:, 0], views.jacobian, judge, groups)
-        pick = np.arange(len(outputs)), chosen
-        data = Data(flat.x, y[pick], known[pick], groups)
-        posterior = self.model(*sizes).fit(key, data)
+        chosen = self._chosen(views, seen, extra, groups)
+        pick = np.arange(len(chosen)), chosen
+        flat = pad(seen.rows, views.z[pick], bucket(len(seen.f) + extra), groups)
+        posterior = self.model(*sizes).fit(key, flat)
         return Fit(posterior, views.zero[pick][1:], int(chosen[0]))
+
+    def _chosen(self, views: Views, seen: Observations, extra: int, groups):
+        """Return the view of each output, judged by `COARSE` observations at most."""
+        judge = GP(additive=_separable(seen.g.shape[1], seen.rows.shape[1]))
+        size = bucket(len(seen.f) + extra)
+        if size > COARSE:
+            seen, size = seen.spread(COARSE), COARSE
+            views = _views(seen)
+        shape = views.zero.shape
+        flat = pad(seen.rows, views.z.reshape(-1, len(seen.f)), size)
+        y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
+        return choose_views(flat.x, y, known[:, 0], views.jacobian, judge, groups)
 
     def expected_improvement(
         self, seen: Observations, rows: np.ndarray, fit: Fit
@@ -258,6 +282,16 @@ class Strategy:
         rows = np.concatenate([seen.rows[~fluke], pending])
         taken[: len(rows)] = rows
         return Region(low, high, centres, taken)  # type: ignore[arg-type]
+
+
+def _views(seen: Observations) -> Views:
+    """Return the views of the negative objective, the constraints and the failures."""
+    objective = objective_views(seen.f)
+    outputs = [replace(objective, z=-objective.z)]
+    outputs += [constraint_views(column) for column in seen.g.T]
+    if seen.fails:
+        outputs.append(label_views(seen.label))
+    return stack(outputs)
 
 
 def _separable(constraints: int, columns: int) -> bool:

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -9,7 +10,9 @@ from pfnbo import (
     SettingError,
     SpaceError,
     TellError,
+    strategy,
 )
+from pfnbo.strategy import Observations
 
 BOX = [(-1.0, 1.0), (-1.0, 1.0)]
 
@@ -206,3 +209,21 @@ def test_an_empty_study_has_a_result():
     result = Optimizer(BOX).result()
     assert result.x is None and not result.success and result.nfev == 0
     assert len(result.incumbents()) == 0
+
+
+def test_views_of_many_observations_are_chosen_by_some_of_them(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(size=(80, 2))
+    f = np.exp(8 * np.sin(3 * rows[:, 0]) + rows[:, 1])
+    seen = Observations(rows, f, rows[:, :1] - 0.5, rng.uniform(size=80) < 0.1)
+    few = seen.spread(32)
+    assert len(few.f) == 32 and few.f[0] == f[0] and few.f[-1] == f[-1]
+    assert few.fails and seen.spread(80) is seen
+    views = []
+    for coarse in (128, 32):
+        monkeypatch.setattr(strategy, "COARSE", coarse)
+        with jax.enable_x64(True):
+            fit = strategy.Strategy().fit(jax.random.key(0), seen)
+        assert fit.posterior.x.shape[0] == 128 and len(fit.thresholds) == 2
+        views.append(fit.view)
+    assert views[0] > 0 and views[1] > 0  # a logarithm either way

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from pfnbo import optimize
-from pfnbo.maximize.gradient import _propose
+from pfnbo.maximize.gradient import pool
 from pfnbo.strategy import _noise_free, _path
 from pfnbo.surrogates.gp import _fit
 from pfnbo.surrogates.pfn import _infer
 
-PROGRAMS = (_fit, _infer, _propose, _path, _noise_free)
+PROGRAMS = (_fit, _infer, pool, _path, _noise_free)
 
 
 def _compiled(n, **settings):

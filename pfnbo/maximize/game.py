@@ -1,8 +1,9 @@
-"""Equilibria of a cooperative game, in spaces of choices only.
+"""Equilibria of a cooperative game whose players are the dimensions of choices.
 
-Every categorical dimension is a player and the score is the payoff of all. In each
-round all games score every change of one player in one call of a fixed shape, and each
-plays its best. Where none gains, the row is a pure Nash equilibrium.
+The score is the payoff of all. In each round all games score every change of one player
+in one call of a fixed shape, and each plays its best. Where none gains, the row is a
+pure Nash equilibrium. Where there are other columns, games of the choices and of the
+neighbouring levels alternate with climbs of what is continuous.
 
 Source: Bal et al. 2024 (GameOpt), arXiv 2409.18582.
 """
@@ -16,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.compilation import jit
-from pfnbo.maximize.gradient import Region, worth
+from pfnbo.maximize.gradient import Region, climb, pool, sobol, worth
 from pfnbo.space import Grid
 
 GAMES = 12  # played at once, some from the incumbents and the others from anywhere
+TURNS = 2  # of climbs, each between two games
+LEVELS = (-1, 1)  # steps of an ordered player
 
 
 class Equilibria(NamedTuple):
@@ -27,12 +30,12 @@ class Equilibria(NamedTuple):
 
     rows: jax.Array  # (GAMES, columns)
     values: jax.Array  # (GAMES,)
-    scored: jax.Array  # () evaluations of the score
+    scored: jax.Array  # () evaluations of the score in games
 
 
 def suits(grid: Grid) -> bool:
-    """Return whether every column belongs to a player."""
-    return bool(grid.groups) and not grid.ordered.any()
+    """Return whether there is a player of choices."""
+    return bool(grid.groups)
 
 
 def propose(
@@ -48,24 +51,56 @@ def propose(
         key: random key; the result depends on nothing else that is random.
         score: `score(args, x)` at one row, a static function.
         args: pytree of everything `score` needs.
-        region: incumbents and taken rows; its box is not used.
-        grid: the players, one for each group of columns.
+        region: incumbents and taken rows; its box is that of columns that no player
+            has.
+        grid: the players, one for each group of columns and each stepped column.
 
     Returns:
-        No free row that differs in one dimension scores higher. A score of `-inf` says
+        No free row that differs in one choice scores higher. A score of `-inf` says
         that every row met is taken.
     """
-    ends = equilibria(key, score, args, region, grid)
+    if grid.ordered.any():
+        points = sobol(region.low.shape[0])
+        starts = pool(key, score, args, region, grid, points).rows
+        ends = alternate(score, args, region, grid, starts)
+    else:
+        ends = equilibria(key, score, args, region, grid)
     best = int(np.argmax(ends.values))
     return np.asarray(ends.rows[best]), float(ends.values[best])
 
 
-@functools.partial(jit, static_argnames="score")
 def equilibria(key, score, args, region: Region, grid: Grid) -> Equilibria:
     """Play every game until no change of one player gains; arguments of `propose`."""
+    return _play(score, args, region, grid, _starts(key, region, grid))
+
+
+@jax.jit
+def _starts(key, region: Region, grid: Grid) -> jax.Array:
     anywhere = jax.random.uniform(key, (GAMES - len(region.centres), grid.gap.size))
     starts = jnp.concatenate([region.centres, anywhere.astype(region.centres.dtype)])
-    rows = jax.vmap(grid.snap)(starts)
+    return jax.vmap(grid.snap)(starts)
+
+
+def alternate(score, args, region: Region, grid: Grid, starts) -> Equilibria:
+    """Play from legal rows, and between games climb in what is continuous."""
+    ends = _play(score, args, region, grid, starts)
+    for _ in range(TURNS if grid.moving.any() else 0):
+        ends = _play(
+            score, args, region, grid, _climbed(score, args, region, grid, ends)
+        )
+    return ends
+
+
+@functools.partial(jit, static_argnames="score")
+def _climbed(score, args, region: Region, grid: Grid, ends: Equilibria) -> jax.Array:
+    rows = climb(ends.rows, score, args, region, grid, grid.moving)
+    worths = jax.vmap(functools.partial(worth, score, args, region))(rows)
+    return jnp.where((worths > ends.values)[:, None], rows, ends.rows)
+
+
+# Compiled once for all turns.
+@functools.partial(jit, static_argnames="score")
+def _play(score, args, region: Region, grid: Grid, starts) -> Equilibria:
     payoff = jax.vmap(functools.partial(worth, score, args, region))
 
     def play(state):
@@ -80,7 +115,7 @@ def equilibria(key, score, args, region: Region, grid: Grid) -> Equilibria:
         values = jnp.where(better, gained, values)
         return rows, values, scored + each.size, jnp.any(better)
 
-    start = rows, payoff(rows), jnp.asarray(GAMES), jnp.asarray(True)
+    start = starts, payoff(starts), jnp.asarray(len(starts)), jnp.asarray(True)
     return Equilibria(*jax.lax.while_loop(lambda s: s[3], play, start)[:3])
 
 
@@ -93,4 +128,8 @@ def changes(
     for start, width in grid.groups:
         hot = jnp.eye(width, dtype=x.dtype)
         rows.append(jnp.repeat(x[None], width, 0).at[:, start : start + width].set(hot))
+    if grid.discrete:
+        columns = np.array(grid.discrete)
+        step = jnp.eye(len(x), dtype=x.dtype)[columns] * grid.gap.astype(x.dtype)
+        rows += [x[None] + level * step for level in LEVELS]
     return jax.vmap(grid.snap)(jnp.concatenate(rows))

@@ -73,23 +73,23 @@ def propose(
     Returns:
         A score of `-inf` says that every candidate is taken.
     """
-    points = sobol(region.low.shape[0])
-    row, value = _propose(key, score, args, region, grid, points)
-    return np.asarray(row), float(value)
+    found = pool(key, score, args, region, grid, sobol(region.low.shape[0]))
+    return np.asarray(found.rows[0]), float(found.values[0])
 
 
 @functools.partial(jit, static_argnames="score")
-def _propose(key, score, args, region: Region, grid: Grid, points):
+def pool(key, score, args, region: Region, grid: Grid, points) -> Pool:
+    """Return the best rows found; `points` are of `sobol`, the rest as of `propose`."""
     first, *rest = jax.random.split(key, 1 + (ROUNDS if grid.stepped else 0))
-    pool = _starts(first, score, args, region, grid, points)
+    best = _starts(first, score, args, region, grid, points)
     if not rest:
-        pool = _polish(pool, score, args, region, grid)
+        best = _polish(best, score, args, region, grid)
     for fold in rest:
         rounding, swapping = jax.random.split(fold)
         if grid.discrete:
-            pool = _relax(rounding, pool, score, args, region, grid)
-        pool = _swap(swapping, pool, score, args, region, grid)
-    return pool.rows[0], pool.values[0]
+            best = _relax(rounding, best, score, args, region, grid)
+        best = _swap(swapping, best, score, args, region, grid)
+    return best
 
 
 def _starts(key, score, args, region: Region, grid: Grid, points) -> Pool:
@@ -111,7 +111,7 @@ def _keep(pool: Pool, rows, score, args, region: Region) -> Pool:
     return Pool(rows[order], values)
 
 
-def _climb(rows, score, args, region: Region, grid: Grid, columns: np.ndarray):
+def climb(rows, score, args, region: Region, grid: Grid, columns: np.ndarray):
     """Return the rows polished in those of the columns that count."""
     if not columns.any():
         return rows
@@ -127,7 +127,7 @@ def _climb(rows, score, args, region: Region, grid: Grid, columns: np.ndarray):
 
 
 def _polish(pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
-    rows = _climb(pool.rows, score, args, region, grid, grid.moving)
+    rows = climb(pool.rows, score, args, region, grid, grid.moving)
     return _keep(pool, rows, score, args, region)
 
 
@@ -137,12 +137,12 @@ def _relax(key, pool: Pool, score, args, region: Region, grid: Grid) -> Pool:
     Levels and continuous columns have to move together along the constraints, which
     no move of a level alone can do.
     """
-    relaxed = _climb(pool.rows, score, args, region, grid, grid.ordered)
+    relaxed = climb(pool.rows, score, args, region, grid, grid.ordered)
     shape = (ROUNDINGS, *relaxed.shape)
     shift = jax.random.uniform(key, shape, relaxed.dtype, -0.5, 0.5)
     rounded = (relaxed[None] + shift * grid.gap).reshape(-1, shape[-1])
     rows = jax.vmap(grid.snap)(rounded)
-    rows = _climb(rows, score, args, region, grid, grid.moving)
+    rows = climb(rows, score, args, region, grid, grid.moving)
     return _keep(pool, rows, score, args, region)
 
 

@@ -1,30 +1,18 @@
 """One self-contained HTML page of a comparison: nothing in it needs a network."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 
 from pfnbo.bench.methods import METHODS
 from pfnbo.report import charts, svg
 from pfnbo.report.charts import Chart
 from pfnbo.report.comparison import SOLVED, Comparison, middle
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a cell shows and what it is sorted by."""
-
-    text: str
-    value: float | str
-    best: bool = False
+from pfnbo.report.html import Cell, cell, count, document, table, terms
 
 
 def page(comparison: Comparison, title: str = "Comparison of optimisers") -> str:
     """Return the whole page."""
-    folder = files("pfnbo.report")
-    style, script = (folder.joinpath(n).read_text() for n in ("page.css", "page.js"))
     body = "".join(
         [
             _head(comparison, title),
@@ -34,14 +22,7 @@ def page(comparison: Comparison, title: str = "Comparison of optimisers") -> str
             _notes(comparison),
         ]
     )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n"
-        '<link rel="icon" href="data:,">\n'  # else a browser asks a server for one
-        f"<style>\n{style}</style>\n</head>\n<body>\n{body}"
-        f"<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return document(title, body)
 
 
 def _head(comparison: Comparison, title: str) -> str:
@@ -49,9 +30,9 @@ def _head(comparison: Comparison, title: str) -> str:
     methods = comparison.methods
     designs = sorted({run.initial for run in runs})
     text = (
-        f"{_count(len(methods), 'method')} on "
-        f"{_count(len(comparison.problems), 'problem')}, "
-        f"{_count(len(comparison.seeds), 'seed')}: {len(runs):,} runs of "
+        f"{count(len(methods), 'method')} on "
+        f"{count(len(comparison.problems), 'problem')}, "
+        f"{count(len(comparison.seeds), 'seed')}: {len(runs):,} runs of "
         f"{comparison.trials} evaluations, of which the first "
         f"{' or '.join(map(str, designs))} are a design that all methods share."
     )
@@ -75,7 +56,7 @@ def _overview(comparison: Comparison) -> str:
         figures = [c for c in figures if c.name != "feasibility"]
     return (
         '<section id="overview"><h2>Overview</h2>'
-        + _table(_summary_head(comparison), _summary(comparison), "methods")
+        + table(_summary_head(comparison), _summary(comparison), "methods")
         + _legend(comparison)
         + _figures(comparison, figures)
         + _lottery(comparison)
@@ -115,17 +96,17 @@ def _summary(comparison: Comparison) -> list[list[Cell]]:
         rows.append(
             [
                 Cell(method, method),
-                _cell(ranks.mean[i], f"{ranks.mean[i]:.2f}"),
-                _cell(ranks.low[i], interval),
-                _cell(comparison.p_values.get(method, math.nan)),
-                _cell(feasible, f"{100 * feasible:.0f} %"),
-                _cell(within, f"{100 * within:.0f} %"),
-                _cell(middle(own)),
-                _cell(areas[method]),
-                _cell(comparison.against_random(method)),
-                _cell(comparison.seconds(method)),
-                _cell(comparison.seconds(method, "wall")),
-                _cell(comparison.memory(method), digits=".0f"),
+                cell(ranks.mean[i], f"{ranks.mean[i]:.2f}"),
+                cell(ranks.low[i], interval),
+                cell(comparison.p_values.get(method, math.nan)),
+                cell(feasible, f"{100 * feasible:.0f} %"),
+                cell(within, f"{100 * within:.0f} %"),
+                cell(middle(own)),
+                cell(areas[method]),
+                cell(comparison.against_random(method)),
+                cell(comparison.seconds(method)),
+                cell(comparison.seconds(method, "wall")),
+                cell(comparison.memory(method), digits=".0f"),
             ]
         )
     return rows
@@ -137,14 +118,14 @@ def _gaps(comparison: Comparison) -> str:
         values = [comparison.gap(problem, m) for m in comparison.methods]
         best = min((v for v in values if not math.isnan(v)), default=math.nan)
         link = f'<a href="#{_anchor(problem)}">{escape(problem)}</a>'
-        cells = [_cell(v, best=v == best) for v in values]
+        cells = [cell(v, best=v == best) for v in values]
         rows.append([Cell(link, problem), *cells])
     return (
         '<section id="gaps"><h2>Median gap to the best known design</h2>'
         "<p>Relative to the optimum, absolute where that is 0. "
         "The smallest of a row is bold; ∞ means that most runs found no feasible "
         "design.</p>"
-        + _table(["problem", *comparison.methods], rows, "gaps", raw_first=True)
+        + table(["problem", *comparison.methods], rows, "gaps", raw_first=True)
         + "</section>\n"
     )
 
@@ -165,11 +146,11 @@ def _problem(comparison: Comparison, name: str) -> str:
         rows.append(
             [
                 Cell(method, method),
-                _cell(comparison.gap(name, method)),
-                _cell(min(ends), digits=".7g"),
-                _cell(feasible, f"{100 * feasible:.0f} %"),
-                _cell(len(runs), str(len(runs))),
-                _cell(gain, "" if math.isnan(gain) else f"{gain:+.3g} %"),
+                cell(comparison.gap(name, method)),
+                cell(min(ends), digits=".7g"),
+                cell(feasible, f"{100 * feasible:.0f} %"),
+                cell(len(runs), str(len(runs))),
+                cell(gain, "" if math.isnan(gain) else f"{gain:+.3g} %"),
             ]
         )
     return (
@@ -177,7 +158,7 @@ def _problem(comparison: Comparison, name: str) -> str:
         + _facts(comparison, name)
         + _legend(comparison)
         + _figures(comparison, figures)
-        + _table(head, rows, name)
+        + table(head, rows, name)
         + '<p class="up"><a href="#overview">Overview</a></p></section>\n'
     )
 
@@ -190,8 +171,8 @@ def _facts(comparison: Comparison, name: str) -> str:
     lines = (problem.fn.__doc__ or "").strip().splitlines()
     text = (
         f"{escape(lines[0]) if lines else ''} "
-        f"{_count(problem.dim, 'variable')}, "
-        f"{_count(problem.n_constraints, 'constraint')}. Best known value {best}. "
+        f"{count(problem.dim, 'variable')}, "
+        f"{count(problem.n_constraints, 'constraint')}. Best known value {best}. "
         f"Source: {escape(problem.source)}."
     )
     return f"<p>{text.strip()}</p>"
@@ -204,10 +185,10 @@ def _lottery(comparison: Comparison) -> str:
     rows = [
         [
             Cell(spread.method, spread.method),
-            _cell(len(spread.settings), str(len(spread.settings))),
-            _cell(spread.scores[0]),
-            _cell(middle(spread.scores.tolist())),
-            _cell(spread.scores[-1]),
+            cell(len(spread.settings), str(len(spread.settings))),
+            cell(spread.scores[0]),
+            cell(middle(spread.scores.tolist())),
+            cell(spread.scores[-1]),
             Cell(spread.settings[0], spread.settings[0]),
             Cell(spread.settings[-1], spread.settings[-1]),
         ]
@@ -218,13 +199,13 @@ def _lottery(comparison: Comparison) -> str:
         "<h3>How much its own settings matter to a method</h3>"
         "<p>A method whose best "
         "setting wins while its others lose has been lucky, not good.</p>"
-        + _table(head, rows, "settings")
+        + table(head, rows, "settings")
     )
 
 
 def _notes(comparison: Comparison) -> str:
     base = comparison.random or "random search"
-    terms = {
+    words = {
         "gap": "of the best feasible design to the best known one, relative unless "
         "that is 0; infinite before one is found. Evaluations that fail count.",
         "mean rank": "1 is best; its interval is a bootstrap over the pairs of "
@@ -253,7 +234,7 @@ def _notes(comparison: Comparison) -> str:
         f"<p>Versions: {escape(', '.join(sorted(versions)))}.</p>" if versions else ""
     )
     if comparison.left_out:
-        told += f"<p>{_count(comparison.left_out, 'shorter run')} left out.</p>"
+        told += f"<p>{count(comparison.left_out, 'shorter run')} left out.</p>"
     kinds = {
         method: METHODS[method.partition(":")[0]].about
         for method in comparison.methods
@@ -261,43 +242,8 @@ def _notes(comparison: Comparison) -> str:
     }
     return (
         '<section id="notes"><h2>Notes</h2>'
-        f"{_list(terms)}<h3>Methods</h3>{_list(kinds)}{told}</section></main>\n"
+        f"{terms(words)}<h3>Methods</h3>{terms(kinds)}{told}</section></main>\n"
     )
-
-
-def _list(terms: Mapping[str, str]) -> str:
-    rows = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in terms.items())
-    return f"<dl>{''.join(rows)}</dl>"
-
-
-def _table(
-    head: Sequence[str], rows: list[list[Cell]], name: str, *, raw_first: bool = False
-) -> str:
-    """Return a table whose columns sort when their heads are pressed."""
-    top = "".join(
-        f'<th scope="col"><button type="button">{escape(word)}</button></th>'
-        for word in head
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(_td(cell, i, raw_first and not i) for i, cell in enumerate(row))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(name)}">'
-        f'<table class="sortable"><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _td(cell: Cell, column: int, raw: bool) -> str:
-    text = cell.text if raw else escape(cell.text)
-    text = f"<strong>{text}</strong>" if cell.best else text
-    value = escape(str(cell.value))
-    if not column:
-        return f'<th scope="row" data-value="{value}">{text}</th>'
-    return f'<td data-value="{value}">{text}</td>'
 
 
 def _figures(comparison: Comparison, figures: Sequence[Chart]) -> str:
@@ -321,21 +267,5 @@ def _legend(comparison: Comparison) -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
-def _cell(
-    value: float, text: str | None = None, *, digits: str = ".2g", best: bool = False
-) -> Cell:
-    """Return a number as a cell; what is not known is an empty one and sorts last."""
-    value = float(value)
-    if math.isnan(value):
-        return Cell("", "nan")
-    if math.isinf(value):
-        return Cell("∞", value, best)
-    return Cell(f"{value:{digits}}" if text is None else text, value, best)
-
-
 def _anchor(name: str) -> str:
     return f"problem-{name}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n or 'no'} {noun}s"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
-from optuna.storages import get_storage
+from optuna.storages import BaseStorage, get_storage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -291,6 +291,14 @@ class Ledger:
                 "are waited for. Should those be dead, tell that they failed.",
                 stacklevel=5,
             )
+
+
+def shown(storage: BaseStorage, name: str) -> tuple[list[FrozenTrial], bool]:
+    """Return the trials of any study of Optuna to show, and whether it maximises."""
+    study = storage.get_study_id_from_name(name)
+    trials = storage.get_all_trials(study)
+    maximize = storage.get_study_directions(study)[0] is StudyDirection.MAXIMIZE
+    return [t for t in trials if WITHDRAWN not in t.system_attrs], maximize
 
 
 def _running(trials: list[FrozenTrial]) -> list[FrozenTrial]:

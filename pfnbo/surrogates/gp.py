@@ -41,7 +41,7 @@ STARTS = ((0.3, 1e-4, -3.0), (1.5, 1e-6, -3.0), (0.3, 0.1, -3.0), (0.3, 1e-4, 2.
 
 
 COARSE = 128  # rows to which all starts are fitted
-FINE = 20  # evaluations of the fit of the best one to all rows
+FINE = 10  # evaluations of the fit of the best one to all rows
 
 
 @jax.tree_util.register_dataclass

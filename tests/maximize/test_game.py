@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pfnbo import Categorical, Int, Optimizer, Space, optimize
-from pfnbo.maximize.game import GAMES, changes, equilibria, propose, suits
+from pfnbo.maximize.game import GAMES, alternate, changes, equilibria, propose, suits
 from pfnbo.maximize.gradient import Region
 from pfnbo.space import contains
 
@@ -93,10 +93,80 @@ def test_a_full_space_has_no_equilibrium():
     assert propose(jax.random.key(0), _payoff, args, region, SITES.grid)[1] == -np.inf
 
 
-def test_only_spaces_of_choices_are_games():
-    assert suits(SITES.grid) and suits(NESTED.grid)
-    assert not suits(Space({"a": Categorical("uv"), "k": Int(0, 2)}).grid)
-    assert not suits(Space({"a": (0, 1)}).grid)
+def test_spaces_with_choices_are_games():
+    assert suits(SITES.grid) and suits(NESTED.grid) and suits(MIXED.grid)
+    assert not suits(Space({"a": (0, 1), "k": Int(0, 2)}).grid)
+
+
+MIXED = Space(
+    {
+        "metal": Categorical("abcd"),
+        "width": (0.0, 1.0),
+        "shape": Categorical("xyz"),
+        "teeth": Int(0, 8),
+        "depth": (0.0, 1.0),
+    }
+)
+HOT, FREE, TEETH = [0, 1, 2, 3, 5, 6, 7], [4, 9], 8
+
+
+def _mixed_payoff(args, x):
+    """Pairs of choices have a value, and each its own best numbers."""
+    pairs, centres = args
+    hot, number = x[jax.numpy.array(HOT)], x[jax.numpy.array([*FREE, TEETH])]
+    return hot @ pairs @ hot - jax.numpy.sum((number - hot @ centres / 2) ** 2)
+
+
+def _mixed_args(seed):
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(size=(7, 3))
+    centres[:, 2] = rng.integers(0, 9, 7) / 8
+    return rng.normal(size=(7, 7)), centres
+
+
+def _mixed_best(args):
+    """The largest payoff, by enumeration of the choices and levels."""
+    pairs, centres = args
+    best = -np.inf
+    for i in range(4):
+        for j in range(4, 7):
+            hot = np.isin(np.arange(7), (i, j)).astype(float)
+            level = hot @ centres[:, 2] / 2
+            miss = np.min((np.arange(9) / 8 - level) ** 2)
+            best = max(best, hot @ pairs @ hot - miss)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_choices_and_numbers_are_found_together(seed):
+    args = _mixed_args(seed)
+    row, value = propose(
+        jax.random.key(seed), _mixed_payoff, args, _region(MIXED), MIXED.grid
+    )
+    np.testing.assert_allclose(MIXED.snap(row), row, atol=1e-9)
+    assert value == pytest.approx(_mixed_best(args), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_choice_or_neighbouring_level_gains_in_a_mixed_space(seed):
+    args, starts = _mixed_args(seed), MIXED.design(GAMES, seed)
+    region = _region(MIXED)
+    starts = np.stack([MIXED.snap(row) for row in starts])
+    ends = alternate(_mixed_payoff, args, region, MIXED.grid, starts)
+    for row, value in zip(np.asarray(ends.rows), np.asarray(ends.values), strict=True):
+        moves = jax.vmap(partial(_mixed_payoff, args))(changes(row, MIXED.grid))
+        assert value >= np.max(moves) - 1e-12
+        slope = jax.grad(partial(_mixed_payoff, args))(row)[np.array(FREE)]
+        assert np.all(np.abs(slope) < 1e-3) or value < np.max(ends.values)
+
+
+def test_a_run_in_a_mixed_space_finds_choice_and_number():
+    def fn(p):
+        return (p["width"] - 0.3) ** 2 + (p["metal"] != "c") + abs(p["teeth"] - 5) / 8
+
+    space = {name: MIXED[name] for name in ("metal", "width", "teeth")}
+    result = optimize(fn, space, 24, seed=0)
+    assert result.x["metal"] == "c" and result.fun < 1e-3
 
 
 def _mismatches(point):
