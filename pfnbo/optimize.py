@@ -42,6 +42,7 @@ def optimize(
     acquisition: str = "auto",
     trust_region: bool | None = None,
     prior: Any = None,
+    warm_start: "Result | None" = None,
     flip_rate: float = 0.0,
     on_error: str = "raise",
     timeout: float | None = None,
@@ -83,6 +84,10 @@ def optimize(
         prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
             {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is
             drawn from it; its weight fades as 1 / (number of evaluations).
+        warm_start: `Result` of a task that is like this one in the same space, shifted
+            or a little different: its points are a second task of the model, its best
+            one is evaluated first, and the design is small. What it found is no part
+            of the result.
         flip_rate: chance that an evaluation fails by a fluke, at a point where another
             may succeed; such points may be asked for again.
         on_error: "raise" passes an exception of `fn` on, with `result` attached;
@@ -146,6 +151,7 @@ def optimize(
         acquisition=acquisition,
         trust_region=trust_region,
         prior=prior,
+        warm_start=warm_start,
         flip_rate=flip_rate,
         constraints=constraints,
     )

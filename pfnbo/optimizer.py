@@ -14,14 +14,16 @@ from pfnbo import checks, settings
 from pfnbo.belief import believed
 from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
+from pfnbo.observations import Observations
 from pfnbo.space import Space, contains
 from pfnbo.storage import require_optuna
-from pfnbo.strategy import CHOICES, Fit, Observations, Strategy, Surrogate
+from pfnbo.strategy import CHOICES, Fit, Strategy, Surrogate
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
     from pfnbo.storage.ledger import Ledger
 
+EARLIER = 64  # evaluations of an earlier task that are used
 ANCHORS = 13  # allowed points around which a suggestion is sought
 
 
@@ -45,6 +47,10 @@ class Optimizer:
         prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
             {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is
             drawn from it; its weight fades as 1 / (number of evaluations).
+        warm_start: `Result` of a task that is like this one in the same space, shifted
+            or a little different: its points are a second task of the model, its best
+            one is evaluated first, and the design is small. What it found is no part
+            of the result.
         flip_rate: chance that an evaluation fails by a fluke, at a point where another
             may succeed; such points may be asked for again.
         constraints: known, cheap constraints that every proposed point satisfies: a
@@ -76,6 +82,7 @@ class Optimizer:
         acquisition: str = "auto",
         trust_region: bool | None = None,
         prior: Any = None,
+        warm_start: "Result | None" = None,
         flip_rate: float = 0.0,
         constraints: Any = None,
         storage: Any = None,
@@ -86,7 +93,10 @@ class Optimizer:
         self.constraint_names = checks.labels("n_constraints", n_constraints, "g")
         self.maximize = checks.flag("maximize", maximize)
         self.seed, self._seeded = settings.seed(seed), seed is not None
-        self.n_initial = settings.initial(n_initial, len(self.space))
+        self._earlier = settings.earlier(warm_start, self.space, self.maximize)
+        self.n_initial = settings.initial(
+            n_initial, len(self.space), warm=self._earlier is not None
+        )
         checks.choice("acquisition", acquisition, CHOICES)
         if trust_region is not None:
             checks.flag("trust_region", trust_region)
@@ -107,6 +117,8 @@ class Optimizer:
         self._errors: list[str] = []
         self._lawful: list[bool] = []  # by known constraints, as far as judged
         self._queue: list[np.ndarray] = []
+        if self._earlier is not None and self._earlier.x is not None:
+            self.enqueue([self._earlier.x])
         self._pending: list[np.ndarray] = []
         self.time_suggest: list[float] = []
         self._fitted: Any = None  # what was told, and the model of it
@@ -287,7 +299,25 @@ class Optimizer:
             self._failed,
             self._judged(),
             self.flip_rate,
+            earlier=self._source(),
         )
+
+    def _source(self) -> Observations | None:
+        """Return the earlier task, with the constraints that both have."""
+        old, sign = self._earlier, -1.0 if self.maximize else 1.0
+        if old is None:
+            return None
+        names, unknown = list(old.constraint_names), np.full(old.nfev, np.nan)
+        columns = [
+            old.constr[:, names.index(name)] if name in names else unknown
+            for name in self.constraint_names
+        ]
+        return Observations(
+            np.stack([self.space.encode(x) for x in old.x_iters]),
+            sign * old.func_vals,
+            np.reshape(columns, (len(columns), old.nfev)).T,
+            np.array([bool(error) for error in old.errors]),
+        ).spread(EARLIER)
 
     def expected_improvement(self) -> float:
         """Return how much a point under evaluation may be expected to improve on all.
@@ -341,7 +371,7 @@ class Optimizer:
 
     def _model(self, key: jax.Array, seen: Observations, extra: int) -> Fit:
         """Return what the strategy fits, once for all points of a batch."""
-        told, rows = seen.g.shape, len(seen.f) + extra
+        told, rows = seen.g.shape, len(seen.joined().f) + extra
         if (
             self._fitted is None
             or self._fitted[0] != told

@@ -16,6 +16,8 @@ from pfnbo.known import Known
 from pfnbo.space import Space
 from pfnbo.strategy import Surrogate
 
+WARM = 3  # points before the model where an earlier task tells of the function
+
 
 def points(given: Any, d: int) -> list[Any]:
     """Return the points that any accepted form of a list of points describes."""
@@ -50,8 +52,29 @@ def seed(given: Any) -> int:
     return checks.count("seed", given, least=0)
 
 
-def initial(given: int | None, d: int) -> int:
-    """Return the size of the design for `d` dimensions."""
+def earlier(given: Any, space: Space, maximize: bool) -> Any:
+    """Return the result of an earlier task in the same space, None where none helps."""
+    if given is None:
+        return None
+    needed = ("x_iters", "func_vals", "constr", "errors", "maximize")
+    if not all(hasattr(given, name) for name in needed):
+        raise SettingError(
+            f"warm_start is a {type(given).__name__}: wanted the Result of optimize()."
+        )
+    if given.maximize != maximize:
+        raise SettingError(
+            f"warm_start has maximize={given.maximize}: wanted a task that has "
+            f"maximize={maximize}, too."
+        )
+    for x in given.x_iters:
+        space.encode(x)
+    return given if np.isfinite(given.func_vals).sum() > 1 else None
+
+
+def initial(given: int | None, d: int, *, warm: bool = False) -> int:
+    """Return the size of the design for `d` dimensions, less after a warm start."""
+    if given is None and warm:
+        return WARM
     if given is None:
         return min(max(2 * d, 4), 20)
     return checks.count("n_initial", given, least=1)

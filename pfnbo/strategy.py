@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from pfnbo import flukes
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal, improvement
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
@@ -18,6 +18,7 @@ from pfnbo.known import Known
 from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
 from pfnbo.maximize.gradient import Region, propose
+from pfnbo.observations import Observations
 from pfnbo.space import Space
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import COARSE, GP, GPPosterior
@@ -34,70 +35,6 @@ INCUMBENTS = 3
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
 WIDE = 15  # cube columns above which the search is local and no share is additive
 QUIET = 1e-4  # noise variance of a standardised output that counts as none
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What has been evaluated, on the host in float64."""
-
-    rows: np.ndarray  # (n, columns)
-    f: np.ndarray  # (n,) to be minimised, NaN where failed
-    g: np.ndarray  # (n, constraints), NaN where unknown
-    failed: np.ndarray  # (n,) bool
-    allowed: np.ndarray | bool = True  # (n,) bool, by known constraints
-    flip_rate: float = 0.0  # chance of a failure that its point has no part in
-    ever_failed: bool = False  # whether others than these did
-
-    @property
-    def fails(self) -> bool:
-        """Whether failures are to be modelled."""
-        return self.ever_failed or bool(self.failed.any())
-
-    def spread(self, n: int) -> "Observations":
-        """Return at most `n` of them, evenly from the first to the last."""
-        if len(self.f) <= n:
-            return self
-        kept = np.linspace(0, len(self.f) - 1, n).round().astype(int)
-        return replace(
-            self,
-            rows=self.rows[kept],
-            f=self.f[kept],
-            g=self.g[kept],
-            failed=self.failed[kept],
-            ever_failed=self.fails,
-        )
-
-    @cached_property
-    def label(self) -> np.ndarray:
-        """How sure it is that each point fails again, from -1 to +1, (n,)."""
-        return flukes.labels(self.rows, self.failed, self.flip_rate)
-
-    @cached_property
-    def violation(self) -> np.ndarray:
-        """Largest positive constraint value, infinite where failed or not allowed."""
-        worst = np.max(np.nan_to_num(self.g, nan=np.inf), axis=1, initial=0.0)
-        return np.where(~self.failed & self.allowed, worst, np.inf)
-
-    @property
-    def feasible(self) -> np.ndarray:
-        """Whether each evaluation satisfies every constraint, (n,)."""
-        return self.violation <= 0
-
-    @cached_property
-    def order(self) -> np.ndarray:
-        """Indices from best to worst: feasible by value, then by scaled violation."""
-        size = np.nanmedian(np.where(np.isfinite(self.g), np.abs(self.g), 0.0), axis=0)
-        scaled = np.log1p(np.maximum(self.g, 0) / np.where(size > 0, size, 1.0))
-        total = np.nan_to_num(scaled, nan=50.0, posinf=1e3).sum(axis=1)
-        total = np.where(~self.failed & self.allowed, total, np.inf)
-        f = np.where(self.failed, np.inf, self.f)
-        return np.lexsort((f, np.where(self.feasible, 0.0, total)))
-
-    def improved(self) -> np.ndarray:
-        """Whether each evaluation was the best one when it came, (n,) bool."""
-        rank = np.empty(len(self.f), int)
-        rank[self.order] = np.arange(len(self.f))
-        return rank == np.minimum.accumulate(rank)
 
 
 class Surrogate(Protocol):
@@ -165,7 +102,9 @@ class Strategy:
             )
             feasible = seen.feasible
             if len(pending):
-                posterior, fantasies = _believe(posterior, seen.rows, pending)
+                posterior, fantasies = _believe(
+                    posterior, len(seen.f), seen.marked(pending)
+                )
                 # A fantasy that counted as no incumbent would be asked for again.
                 believed = np.all(fantasies[1:] <= thresholds[:, None], axis=0)
                 feasible = np.append(feasible, believed)
@@ -181,10 +120,10 @@ class Strategy:
             if anchors is not None:
                 centres = np.concatenate([region.centres, anchors])
                 region = replace(region, centres=centres)
-            score = _SCORES[name]
+            score = (_SCORES if seen.earlier is None else _LATER)[name]
             if belief is not None:
                 weight = np.asarray(CONFIDENCE / max(len(seen.f), 1))
-                score, args = _GUIDED[name], (args, belief, weight)
+                score, args = _GUIDED[score], (args, belief, weight)
             row, value = search(key, score, args, region, space.grid)
         return None if value == -np.inf else row
 
@@ -220,18 +159,18 @@ class Strategy:
             extra: number of rows to leave free for fantasies.
             groups: columns of choices, as in `Data`.
         """
-        views = _views(seen)
-        sizes = seen.g.shape[1], seen.rows.shape[1]
-        chosen = self._chosen(views, seen, extra, groups)
+        n, seen = len(seen.f), seen.joined()
+        views, size = _views(seen), bucket(len(seen.f) + extra)
+        chosen = self._chosen(views, seen, size, groups)
         pick = np.arange(len(chosen)), chosen
-        flat = pad(seen.rows, views.z[pick], bucket(len(seen.f) + extra), groups)
-        posterior = self.model(*sizes).fit(key, flat)
+        data = _spaced(seen.rows, views.z[pick], n, size, groups)
+        model = self.model(seen.g.shape[1], seen.rows.shape[1])
+        posterior = model.fit(key, data)
         return Fit(posterior, views.zero[pick][1:], int(chosen[0]))
 
-    def _chosen(self, views: Views, seen: Observations, extra: int, groups):
+    def _chosen(self, views: Views, seen: Observations, size: int, groups):
         """Return the view of each output, judged by `COARSE` observations at most."""
         judge = GP(additive=_separable(seen.g.shape[1], seen.rows.shape[1]))
-        size = bucket(len(seen.f) + extra)
         if size > COARSE:
             seen, size = seen.spread(COARSE), COARSE
             views = _views(seen)
@@ -260,9 +199,10 @@ class Strategy:
         with jax.enable_x64(True):
             means = np.asarray(fit.posterior.fitted[0])
             goal = _goal(means, fit.thresholds, seen.feasible)
+            rows = seen.marked(rows)
             logs = [float(_improvement(goal, fit.posterior, row)) for row in rows]
         # The view is concave: a gain in `f` is at most that in the view by its slope.
-        slope = objective_slope(seen.f, fit.view, int(seen.order[0]))
+        slope = objective_slope(seen.joined().f, fit.view, int(seen.order[0]))
         return float(np.exp(max(logs)) / slope)
 
     def _region(self, space, seen: Observations, pending, posterior) -> Region:
@@ -273,7 +213,7 @@ class Strategy:
             use = columns > WIDE
         low, high = np.zeros(columns), np.ones(columns)
         if use and not seen.failed.all():
-            lengths = np.asarray(posterior.length_scales[0])
+            lengths = np.asarray(posterior.length_scales[0])[:columns]
             edge = trust.length(seen.improved(), columns)
             low, high = trust.box(centres[0], lengths, edge)
         size = posterior.x.shape[0]
@@ -294,6 +234,13 @@ def _views(seen: Observations) -> Views:
     return stack(outputs)
 
 
+def _spaced(rows: np.ndarray, z: np.ndarray, n: int, size: int, groups) -> Data:
+    """Return data padded after the first `n` rows, where fantasies find room."""
+    free = size - len(rows)
+    rows = np.insert(rows, n, np.full((free, 1), 0.5), axis=0)
+    return pad(rows, np.insert(z, n, np.full((free, 1), np.nan), axis=1), size, groups)
+
+
 def _separable(constraints: int, columns: int) -> bool:
     """Return whether an additive share gains more than it costs."""
     # In each of many outputs, or over many columns, it takes several times as long.
@@ -302,6 +249,11 @@ def _separable(constraints: int, columns: int) -> bool:
 
 def _scored(fn: Callable) -> Callable:
     return lambda args, x: fn(*args, x)
+
+
+def _later(score: Callable) -> Callable:
+    """Return the score of a row in the later of two tasks."""
+    return lambda args, x: score(args, jnp.append(x, 0.0))
 
 
 def _guided(score: Callable) -> Callable:
@@ -322,7 +274,8 @@ _SCORES = {
     name: _scored(fn)
     for name, fn in {**ACQUISITIONS, "nei": nei, "thompson": thompson}.items()
 }
-_GUIDED = {name: _guided(score) for name, score in _SCORES.items()}
+_LATER = {name: _later(score) for name, score in _SCORES.items()}
+_GUIDED = {s: _guided(s) for s in (*_SCORES.values(), *_LATER.values())}
 CHOICES = ("auto", *sorted(_SCORES))
 
 
@@ -361,11 +314,13 @@ def _goal(means: np.ndarray, thresholds, feasible: np.ndarray) -> Goal:
 
 
 def _believe(
-    posterior: GPPosterior, rows: np.ndarray, pending: np.ndarray
+    posterior: GPPosterior, n: int, pending: np.ndarray
 ) -> tuple[GPPosterior, np.ndarray]:
-    """Return the posterior after fantasies at its mean, and these (outputs, p)."""
-    mean = np.asarray(_means(posterior, pending))
-    n, p = len(rows), len(pending)
+    """Return the posterior after fantasies at its mean, and these (outputs, p).
+
+    They take the rows after the first `n`.
+    """
+    mean, p = np.asarray(_means(posterior, pending)), len(pending)
     y, seen, x = (np.array(a) for a in (posterior.y, posterior.seen, posterior.x))
     x[n : n + p], y[:, n : n + p], seen[:, n : n + p] = pending, mean, True
     return posterior.condition(Data(x, y, seen)), mean  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from pfnbo import (
     TellError,
     strategy,
 )
-from pfnbo.strategy import Observations
+from pfnbo.observations import Observations
 
 BOX = [(-1.0, 1.0), (-1.0, 1.0)]
 

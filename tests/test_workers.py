@@ -120,12 +120,16 @@ def _spawn():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_dask(objective):
+@pytest.mark.parametrize("processes", [False, True])
+def test_dask(processes):
     distributed = pytest.importorskip("distributed")
-    with distributed.Client(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-    ) as client:
-        with client.get_executor() as executor:
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=processes,
+        dashboard_address=None,
+    ) as cluster:
+        with cluster.get_client() as client, client.get_executor() as executor:
             result = _run(
                 lambda x: (x[0] - 0.5) ** 2, executor=executor, evaluation_timeout=None
             )

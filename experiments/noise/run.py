@@ -16,7 +16,8 @@ import numpy as np
 
 import pfnbo
 from pfnbo import problems
-from pfnbo.strategy import Observations, Strategy
+from pfnbo.observations import Observations
+from pfnbo.strategy import Strategy
 
 CASES = (("branin", 5.0, 30), ("hartmann6", 0.1, 50))  # problem, noise sd, evaluations
 

@@ -10,7 +10,8 @@ from pfnbo.acquisition.improvement import Goal, ei
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.data import pad
 from pfnbo.kernel import EDGE, MEAN_VARIANCE
-from pfnbo.strategy import Observations, Strategy
+from pfnbo.observations import Observations
+from pfnbo.strategy import Strategy
 
 D, N, SIZE = 2, 6, 32
 KEY = jax.random.key(0)
