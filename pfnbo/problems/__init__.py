@@ -6,7 +6,8 @@ Each is in physical units and knows its space, its best design and its source::
     f, g = problem(problem.x_star)
 
 The families `ackley`, `rosenbrock`, `levy`, `griewank`, `michalewicz` and
-`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`.
+`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`, and
+`xgboost0` to `xgboost47` are tables of tuning XGBoost.
 Sets of problems to compare on have names too: `suite("pfn4sbo")`, all in `SUITES`.
 """
 
@@ -27,6 +28,7 @@ from pfnbo.problems import (  # noqa: F401
     process,
     robust,
     structures,
+    tables,
     truss,
     vibration,
 )
@@ -60,6 +62,10 @@ __all__ = [
 ]
 
 
+_FAMILIES = {**FAMILIES, "xgboost": tables.xgboost}
+_DEFAULTS = (*DEFAULTS, ("xgboost", 34))
+
+
 def get(name: str) -> Problem:
     """Return the problem of that name.
 
@@ -71,18 +77,20 @@ def get(name: str) -> Problem:
     """
     if name in REGISTRY:
         return REGISTRY[name]
-    family = re.fullmatch(r"([a-z_]+?)([1-9]\d{0,3})", str(name))
-    if family and family[1] in FAMILIES:
-        return FAMILIES[family[1]](int(family[2]))
+    if name in tables.TABLES:
+        return tables.TABLES[name]()
+    family = re.fullmatch(r"([a-z_]+?)(0|[1-9]\d{0,3})", str(name))
+    if family and family[1] in _FAMILIES:
+        return _FAMILIES[family[1]](int(family[2]))
     close = difflib.get_close_matches(str(name).lower(), names(), n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ProblemError(f"no problem {name!r}: {hint}(pfnbo.problems.names() lists all)")
 
 
 def names() -> tuple[str, ...]:
-    """Names of all problems, sorted; the families with one dimension each."""
-    families = (f"{family}{d}" for family, d in DEFAULTS)
-    return tuple(sorted([*REGISTRY, *families]))
+    """Names of all problems, sorted; one of each family."""
+    families = (f"{family}{d}" for family, d in _DEFAULTS)
+    return tuple(sorted([*REGISTRY, *tables.TABLES, *families]))
 
 
 def suite(name: str) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from pfnbo.dimensions import Dimension, Float
+from pfnbo.dimensions import Categorical, Dimension, Float
 from pfnbo.errors import ProblemError, SpaceError
 from pfnbo.problems import interfaces
 from pfnbo.space import Space
@@ -49,7 +50,8 @@ class Problem:
         space: variables in physical units.
         fn: the formula; maps x `(d,)` to f and g `(c,)`, `(0,)` without constraints.
         constraints: names of the c constraints, each feasible where g <= 0.
-        x_star: best design known `(d,)`; one of them where it is not unique.
+        x_star: best design known `(d,)`; one of them where it is not unique. A word is
+            told by its number among the choices, here and to `fn`; see `point`.
         f_star: objective there; inf when no design is feasible.
         units: unit of each variable, "-" for a number.
         source: where the formula was published.
@@ -126,6 +128,13 @@ class Problem:
         """Return whether every constraint holds at x, within `tolerance`."""
         return bool(np.all(self.evaluate(x)[1] <= self.tolerance))
 
+    def point(self, x: Sequence[float] | np.ndarray) -> dict[str, Any]:
+        """Return a design `(d,)` of numbers, `x_star` say, as legal values by name."""
+        values = zip(self.space, x, strict=True)
+        return {
+            n: self.space[n].nth(int(v)) if n in self._words else v for n, v in values
+        }
+
     @property
     def bounds(self) -> np.ndarray:
         """Limits of the variables `(d, 2)`, as `scipy.optimize` takes them."""
@@ -154,9 +163,29 @@ class Problem:
             f"{self.n_constraints} constraints, best {self.f_star:.10g}>"
         )
 
+    @cached_property
+    def _words(self) -> dict[str, dict[str, int]]:
+        """Number of each choice of the dimensions whose choices are words."""
+        return {
+            name: {word: i for i, word in enumerate(d.choices)}
+            for name, d in self.space.dimensions.items()
+            if isinstance(d, Categorical) and isinstance(d.choices[0], str)
+        }
+
+    def _numbered(self, x: Sequence[Any]) -> list[Any]:
+        """Return values with the numbers of their choices in the place of words."""
+
+        def number(name: str, value: Any) -> Any:
+            known = isinstance(value, str) and name in self._words
+            return self._words[name].get(value, value) if known else value
+
+        return list(map(number, self.space, x))
+
     def _vector(self, x: Any) -> np.ndarray:
         if isinstance(x, Mapping):
             x = self._listed(x)
+        if self._words and isinstance(x, Sequence) and len(x) == self.dim:
+            x = self._numbered(x)
         try:
             vector = np.asarray(x, dtype=float)
         except (TypeError, ValueError):
