@@ -16,6 +16,7 @@ Result = tuple[float, np.ndarray]
 Formula = Callable[..., Result]  # of x, and of a fidelity where there are several
 
 REGISTRY: dict[str, "Problem"] = {}
+SIMULATED: dict[str, "Problem"] = {}  # those whose formula needs another package
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,7 @@ class Problem:
         costs: of an evaluation at each fidelity, the last and truest being 1; with
             several, `fn(x, level)` evaluates at one of them and `fn(x)` at the last.
         nature: of a robust problem, what `fn` has taken the risk of.
+        needs: module that `fn` imports, beyond those of pfnbo.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Problem:
     tolerance: float = 0.0
     costs: tuple[float, ...] = (1.0,)
     nature: "Nature | None" = None
+    needs: str = ""
 
     def __post_init__(self) -> None:
         """Freeze `x_star` and check its length and that of `units`."""
@@ -224,6 +227,7 @@ def register(
     tolerance: float = 0.0,
     costs: tuple[float, ...] = (1.0,),
     nature: Nature | None = None,
+    needs: str = "",
 ) -> Callable[[Formula], Formula]:
     """Return a decorator that lists a formula as a problem.
 
@@ -241,6 +245,7 @@ def register(
         tolerance: see `Problem`.
         costs: see `Problem`.
         nature: see `Problem`.
+        needs: see `Problem`.
     """
 
     def add(formula: Formula) -> Formula:
@@ -257,8 +262,9 @@ def register(
             tolerance=tolerance,
             costs=costs,
             nature=nature,
+            needs=needs,
         )
-        REGISTRY[problem.name] = problem
+        (SIMULATED if needs else REGISTRY)[problem.name] = problem
         return formula
 
     return add
