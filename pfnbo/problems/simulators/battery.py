@@ -90,8 +90,9 @@ def charge(
     tolerance=1e-4,
     source="own design, with PyBaMM (Sulzer et al. 2021) and the cell of Chen et al. "
     "2020",
-    remarks="fidelities are the single particle model, the same with electrolyte, and "
-    "that of Doyle, Fuller and Newman; the first two see little of the plating",
+    remarks="the best of a search, which may be beaten; fidelities are the single "
+    "particle model, the same with electrolyte, and that of Doyle, Fuller and "
+    "Newman; the first two see little of the plating",
     costs=(0.12, 0.35, 1.0),
     needs="pybamm",
 )

@@ -96,8 +96,9 @@ def ride(gains: np.ndarray, level: int) -> np.ndarray:
     f_star=-2.1284204554327295,
     tolerance=1e-6,
     source="own design, with MuJoCo (Todorov et al. 2012)",
-    remarks="fidelities are steps of 20, 10, 5 and 2 ms; f and the limits jump where a "
-    "pole falls, and settling moves in steps of time",
+    remarks="the best of a search, which may be beaten; fidelities are steps of 20, "
+    "10, 5 and 2 ms; f and the limits jump where a pole falls, and settling moves "
+    "in steps of time",
     costs=(0.1, 0.2, 0.4, 1.0),
     needs="mujoco",
 )

@@ -112,8 +112,8 @@ def bend(
     f_star=22.5600829533,
     tolerance=1e-6,
     source="own design, with the elements of scikit-fem (Gustafsson & McBain 2020)",
-    remarks="fidelities are meshes of 8 x 16, 16 x 32, 32 x 64 and 64 x 128; the cheap "
-    "ones smear thin ligaments",
+    remarks="the best of a search, which may be beaten; fidelities are meshes of 8 x "
+    "16, 16 x 32, 32 x 64 and 64 x 128; the cheap ones smear thin ligaments",
     costs=(0.03, 0.05, 0.16, 1.0),
     needs="skfem",
 )

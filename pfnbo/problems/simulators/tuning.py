@@ -43,8 +43,9 @@ def _digits() -> Any:
     x_star=(2, 48, 0.04562, 0.00143, 1, 32),
     f_star=15 / 719,
     source="own design, on the digits of scikit-learn (Pedregosa et al. 2011)",
-    remarks="fidelities are 4, 10, 20 and 40 epochs; the value moves in steps of one "
-    "image of 719, and with the version of scikit-learn",
+    remarks="the best of a search, which may be beaten; fidelities are 4, 10, 20 and "
+    "40 epochs; the value moves in steps of one image of 719, and with the version "
+    "of scikit-learn",
     costs=(0.1, 0.25, 0.5, 1.0),
     needs="sklearn",
 )

@@ -68,8 +68,8 @@ def _farm(level: int) -> Any:
     f_star=-160.846444252,
     tolerance=1e-6,
     source="own design, with FLORIS (NREL 2024)",
-    remarks="the best of a search only; fidelities are 8, 16 and 36 directions at one speed of the wind, then 36 "
-    "and 72 at three",
+    remarks="the best of a search, which may be beaten; fidelities are 8, 16 and 36 "
+    "directions at one speed of the wind, then 36 and 72 at three",
     costs=(0.5, 0.55, 0.6, 0.8, 1.0),
     needs="floris",
 )
