@@ -22,6 +22,7 @@ from pfnbo.errors import BenchError
 SETS = {
     "all": problems.names,
     "constrained": problems.constrained,
+    "simulated": problems.simulated,
     "unconstrained": problems.unconstrained,
     **{name: partial(problems.suite, name) for name in problems.SUITES},
 }

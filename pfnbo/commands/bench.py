@@ -19,7 +19,8 @@ def add(commands: Any) -> None:
         "--problems",
         nargs="+",
         default=["constrained"],
-        help="names, or all, constrained, unconstrained, " + ", ".join(SUITES),
+        help="names, or all, constrained, unconstrained, simulated, "
+        + ", ".join(SUITES),
     )
     command.add_argument(
         "--methods",

@@ -6,12 +6,14 @@ Each is in physical units and knows its space, its best design and its source::
     f, g = problem(problem.x_star)
 
 The families `ackley`, `rosenbrock`, `levy`, `griewank`, `michalewicz` and
-`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`.
+`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`, and
+`xgboost0` to `xgboost47` are tables of tuning XGBoost.
 Sets of problems to compare on have names too: `suite("pfn4sbo")`, all in `SUITES`.
 """
 
 import difflib
 import re
+from importlib.util import find_spec
 
 from pfnbo.errors import ProblemError
 
@@ -26,11 +28,13 @@ from pfnbo.problems import (  # noqa: F401
     plant,
     process,
     robust,
+    simulators,
     structures,
+    tables,
     truss,
     vibration,
 )
-from pfnbo.problems.problem import REGISTRY, Problem
+from pfnbo.problems.problem import REGISTRY, SIMULATED, Problem
 from pfnbo.problems.suites import SUITES
 from pfnbo.problems.synthetic import (
     DEFAULTS,
@@ -53,11 +57,16 @@ __all__ = [
     "levy",
     "michalewicz",
     "names",
+    "simulated",
     "rosenbrock",
     "styblinski_tang",
     "suite",
     "unconstrained",
 ]
+
+
+_FAMILIES = {**FAMILIES, "xgboost": tables.xgboost}
+_DEFAULTS = (*DEFAULTS, ("xgboost", 34))
 
 
 def get(name: str) -> Problem:
@@ -67,22 +76,41 @@ def get(name: str) -> Problem:
         name: one of `names()`, or a family with its number of variables: "ackley20".
 
     Raises:
-        ProblemError: when there is none; the message proposes the nearest names.
+        ProblemError: when there is none, proposing the nearest name, or when its
+            simulator is not installed.
     """
     if name in REGISTRY:
         return REGISTRY[name]
-    family = re.fullmatch(r"([a-z_]+?)([1-9]\d{0,3})", str(name))
-    if family and family[1] in FAMILIES:
-        return FAMILIES[family[1]](int(family[2]))
-    close = difflib.get_close_matches(str(name).lower(), names(), n=1)
+    if name in SIMULATED:
+        return _installed(SIMULATED[name])
+    if name in tables.TABLES:
+        return tables.TABLES[name]()
+    family = re.fullmatch(r"([a-z_]+?)(0|[1-9]\d{0,3})", str(name))
+    if family and family[1] in _FAMILIES:
+        return _FAMILIES[family[1]](int(family[2]))
+    close = difflib.get_close_matches(str(name).lower(), [*names(), *SIMULATED], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ProblemError(f"no problem {name!r}: {hint}(pfnbo.problems.names() lists all)")
 
 
+def _installed(problem: Problem) -> Problem:
+    if find_spec(problem.needs):
+        return problem
+    raise ProblemError(
+        f"problem {problem.name!r} needs {problem.needs}: pip install "
+        "'pfnbo[simulators]'"
+    )
+
+
+def simulated() -> tuple[str, ...]:
+    """Names of the problems whose simulators, of other packages, are installed."""
+    return tuple(n for n in sorted(SIMULATED) if find_spec(SIMULATED[n].needs))
+
+
 def names() -> tuple[str, ...]:
-    """Names of all problems, sorted; the families with one dimension each."""
-    families = (f"{family}{d}" for family, d in DEFAULTS)
-    return tuple(sorted([*REGISTRY, *families]))
+    """Names of all problems that need no other package, sorted; one of each family."""
+    families = (f"{family}{d}" for family, d in _DEFAULTS)
+    return tuple(sorted([*REGISTRY, *tables.TABLES, *families]))
 
 
 def suite(name: str) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from pfnbo.dimensions import Dimension, Float
+from pfnbo.dimensions import Categorical, Dimension, Float
 from pfnbo.errors import ProblemError, SpaceError
 from pfnbo.problems import interfaces
 from pfnbo.space import Space
@@ -15,6 +16,7 @@ Result = tuple[float, np.ndarray]
 Formula = Callable[..., Result]  # of x, and of a fidelity where there are several
 
 REGISTRY: dict[str, "Problem"] = {}
+SIMULATED: dict[str, "Problem"] = {}  # those whose formula needs another package
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,8 @@ class Problem:
         space: variables in physical units.
         fn: the formula; maps x `(d,)` to f and g `(c,)`, `(0,)` without constraints.
         constraints: names of the c constraints, each feasible where g <= 0.
-        x_star: best design known `(d,)`; one of them where it is not unique.
+        x_star: best design known `(d,)`; one of them where it is not unique. A word is
+            told by its number among the choices, here and to `fn`; see `point`.
         f_star: objective there; inf when no design is feasible.
         units: unit of each variable, "-" for a number.
         source: where the formula was published.
@@ -59,6 +62,7 @@ class Problem:
         costs: of an evaluation at each fidelity, the last and truest being 1; with
             several, `fn(x, level)` evaluates at one of them and `fn(x)` at the last.
         nature: of a robust problem, what `fn` has taken the risk of.
+        needs: module that `fn` imports, beyond those of pfnbo.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Problem:
     tolerance: float = 0.0
     costs: tuple[float, ...] = (1.0,)
     nature: "Nature | None" = None
+    needs: str = ""
 
     def __post_init__(self) -> None:
         """Freeze `x_star` and check its length and that of `units`."""
@@ -126,6 +131,13 @@ class Problem:
         """Return whether every constraint holds at x, within `tolerance`."""
         return bool(np.all(self.evaluate(x)[1] <= self.tolerance))
 
+    def point(self, x: Sequence[float] | np.ndarray) -> dict[str, Any]:
+        """Return a design `(d,)` of numbers, `x_star` say, as legal values by name."""
+        values = zip(self.space, x, strict=True)
+        return {
+            n: self.space[n].nth(int(v)) if n in self._words else v for n, v in values
+        }
+
     @property
     def bounds(self) -> np.ndarray:
         """Limits of the variables `(d, 2)`, as `scipy.optimize` takes them."""
@@ -154,9 +166,29 @@ class Problem:
             f"{self.n_constraints} constraints, best {self.f_star:.10g}>"
         )
 
+    @cached_property
+    def _words(self) -> dict[str, dict[str, int]]:
+        """Number of each choice of the dimensions whose choices are words."""
+        return {
+            name: {word: i for i, word in enumerate(d.choices)}
+            for name, d in self.space.dimensions.items()
+            if isinstance(d, Categorical) and isinstance(d.choices[0], str)
+        }
+
+    def _numbered(self, x: Sequence[Any]) -> list[Any]:
+        """Return values with the numbers of their choices in the place of words."""
+
+        def number(name: str, value: Any) -> Any:
+            known = isinstance(value, str) and name in self._words
+            return self._words[name].get(value, value) if known else value
+
+        return list(map(number, self.space, x))
+
     def _vector(self, x: Any) -> np.ndarray:
         if isinstance(x, Mapping):
             x = self._listed(x)
+        if self._words and isinstance(x, Sequence) and len(x) == self.dim:
+            x = self._numbered(x)
         try:
             vector = np.asarray(x, dtype=float)
         except (TypeError, ValueError):
@@ -195,6 +227,7 @@ def register(
     tolerance: float = 0.0,
     costs: tuple[float, ...] = (1.0,),
     nature: Nature | None = None,
+    needs: str = "",
 ) -> Callable[[Formula], Formula]:
     """Return a decorator that lists a formula as a problem.
 
@@ -212,6 +245,7 @@ def register(
         tolerance: see `Problem`.
         costs: see `Problem`.
         nature: see `Problem`.
+        needs: see `Problem`.
     """
 
     def add(formula: Formula) -> Formula:
@@ -228,8 +262,9 @@ def register(
             tolerance=tolerance,
             costs=costs,
             nature=nature,
+            needs=needs,
         )
-        REGISTRY[problem.name] = problem
+        (SIMULATED if needs else REGISTRY)[problem.name] = problem
         return formula
 
     return add

@@ -56,10 +56,10 @@ POLYNOMIAL = Nature(_polynomial, DISK, np.full(len(DISK), 1 / len(DISK)), "worst
 @register(
     {"x1": Float(-0.95, 3.2), "x2": Float(-0.45, 4.4)},
     x_star=(
-        -0.181550497345315,
-        0.291548185512455,
+        -0.181550501888338,
+        0.291548185493056,
     ),
-    f_star=4.27797879792,
+    f_star=4.27797876402,
     source="Bertsimas et al. 2010",
     remarks="worst case over 257 points of the disk; the nominal minimum, -20.83 at "
     "(2.82, 4.01), is a bad robust design",
@@ -119,7 +119,7 @@ def branin_williams_mean(x: np.ndarray) -> Result:
 
 
 @_register_williams(
-    "branin_williams_var", VAR, 207.016739711, 0.202633894609, 0.170476759372
+    "branin_williams_var", VAR, 207.016739702, 0.202633894385, 0.170476759350
 )
 def branin_williams_var(x: np.ndarray) -> Result:
     """Value at risk (0.7) of the product of Branin functions.
@@ -133,7 +133,7 @@ def branin_williams_var(x: np.ndarray) -> Result:
 
 
 @_register_williams(
-    "branin_williams_cvar", CVAR, 637.988274747, 0.227426347649, 0.293872457806
+    "branin_williams_cvar", CVAR, 637.987777923, 0.227288511207, 0.293758935395
 )
 def branin_williams_cvar(x: np.ndarray) -> Result:
     """Conditional value at risk (0.7) of the product of Branin functions.

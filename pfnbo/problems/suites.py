@@ -37,6 +37,12 @@ SUITES: dict[str, tuple[str, ...]] = {
         *("bertsimas_worst", "branin_williams_mean"),
         *("branin_williams_var", "branin_williams_cvar"),
     ),
+    # Measured or simulated by others; the tasks of XGBoost on which they test.
+    "tables": (
+        *("gb1", "tfbind8", "astrasim", "nasbench201_cifar10"),
+        *("nasbench201_cifar100", "nasbench201_ImageNet16-120"),
+        *(f"xgboost{task}" for task in range(34, 48)),
+    ),
     # Physics in NumPy.
     "simulators": (
         *("truss10_static", "truss10_freq", "portal_frame", "shock_isolator"),

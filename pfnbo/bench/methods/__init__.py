@@ -62,7 +62,14 @@ METHODS = {
         "botorch",
         "botorch",
     ),
+    "botorch_scbo": Method(
+        "scbo:scbo",
+        "BoTorch, Thompson sampling in a trust region with constraints",
+        "botorch",
+        "botorch",
+    ),
     "cma": Method("evolution:cma", "CMA-ES, penalised", "cma", "cma"),
+    "hebo": Method("sequential:hebo", "HEBO, penalised", "HEBO", "hebo"),
     "nevergrad": Method(
         "evolution:nevergrad", "NGOpt, penalised", "nevergrad", "nevergrad"
     ),
@@ -74,6 +81,7 @@ METHODS = {
     ),
     "pfnbo": Method("ours:ours", "pfnbo with its default model"),
     "pfnbo_network": Method("ours:network", "pfnbo with its network"),
+    "pfn_cei": Method("ours:pfn_cei", "the rule of PFN4sBO with pfnbo's network"),
     "pymoo": Method("evolution:pymoo", "pymoo, a genetic algorithm", "pymoo", "pymoo"),
     "random": Method("sampling:uniform", "uniformly random points"),
     "scipy_de": Method("evolution:scipy_de", "differential evolution, penalised"),

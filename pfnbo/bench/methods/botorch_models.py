@@ -63,6 +63,24 @@ def qlognei(
     return _run(problem, x_init, n_trials, seed, acquire)
 
 
+def outputs(trace: Trace) -> np.ndarray:
+    """Return objective and bilog constraints of every evaluation `(n, 1 + c)`."""
+    g = np.array(trace.g)
+    return np.column_stack([trace.f, np.sign(g) * np.log1p(np.abs(g))])
+
+
+def fitted(x: Any, y: Any) -> Any:
+    """Return the Gaussian process of rows `(n, columns)` and outputs `(n, m)`."""
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.models.transforms import Standardize
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    model = SingleTaskGP(x, y, outcome_transform=Standardize(m=y.shape[1]))
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    return model
+
+
 def _run(
     problem: Problem,
     x_init: np.ndarray,
@@ -71,11 +89,7 @@ def _run(
     acquire: Callable[[Trace, Any], Any],
 ) -> list[Row]:
     import torch
-    from botorch.fit import fit_gpytorch_mll
-    from botorch.models import SingleTaskGP
-    from botorch.models.transforms import Standardize
     from botorch.optim import optimize_acqf
-    from gpytorch.mlls import ExactMarginalLogLikelihood
 
     torch.manual_seed(seed)
     trace = Trace(problem)
@@ -83,14 +97,7 @@ def _run(
     cube = torch.tensor([[0.0] * trace.space.columns, [1.0] * trace.space.columns])
     cube = cube.double()
     while len(trace.rows) < n_trials:
-        g = np.array(trace.g)
-        y = np.column_stack([trace.f, np.sign(g) * np.log1p(np.abs(g))])
-        model = SingleTaskGP(
-            torch.tensor(np.array(trace.cube)),
-            torch.tensor(y),
-            outcome_transform=Standardize(m=y.shape[1]),
-        )
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        model = fitted(torch.tensor(np.array(trace.cube)), torch.tensor(outputs(trace)))
         row, _ = optimize_acqf(
             acquire(trace, model), bounds=cube, q=1, num_restarts=10, raw_samples=256
         )

@@ -1,5 +1,8 @@
 """Sequential model-based optimisers that know no constraints: these are penalised."""
 
+# HEBO is no part of the development environment.
+# pyright: reportMissingImports=false
+
 from typing import Any
 
 import numpy as np
@@ -84,6 +87,31 @@ def smac(
             row = np.array([info.config[name] for name in names])
             score = trace.penalised(*trace.evaluate_cube(row))
             solver.tell(info, TrialValue(score))
+    return trace.rows
+
+
+def hebo(problem: Problem, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
+    """Run HEBO on the columns of the unit cube; it pins old packages.
+
+    Source: Cowen-Rivers et al. 2022, JAIR 74.
+    """
+    import pandas as pd
+    import torch
+    from hebo.design_space.design_space import DesignSpace
+    from hebo.optimizers.hebo import HEBO
+
+    torch.manual_seed(seed)
+    trace = Trace(problem)
+    names = [f"c{i}" for i in range(trace.space.columns)]
+    space = DesignSpace().parse([dict(name=n, type="num", lb=0, ub=1) for n in names])
+    solver = HEBO(space, rand_sample=len(x_init), scramble_seed=seed)
+    trace.design(x_init)
+    known = pd.DataFrame(np.array(trace.cube), columns=names)
+    solver.observe(known, np.array(trace.scores())[:, None])
+    while len(trace.rows) < n_trials:
+        asked = solver.suggest(1)
+        score = trace.penalised(*trace.evaluate_cube(asked[names].to_numpy(float)[0]))
+        solver.observe(asked, np.array([[score]]))
     return trace.rows
 
 
