@@ -11,7 +11,7 @@ from pfnbo.predictive import Mixture, Normal
 from pfnbo.surrogates.mlp import MLP
 
 FLOOR = 1e-6  # smallest standard deviation of a prediction
-SPARED = 0.5  # share of the members that reweighting must leave effective
+SPARED = 0.5  # share of the effective members that reweighting must leave
 TEMPERS = 20  # powers of the likelihood tried, each half of the last
 
 
@@ -238,7 +238,7 @@ def _update(log_weight, values, noises, y, new) -> tuple[jax.Array, jax.Array]:
     """
     miss = jnp.where(new[None], y[None] - values, 0)
     fit = -0.5 * jnp.sum(miss**2, 1) / noises - 0.5 * jnp.sum(new) * jnp.log(noises)
-    power = _tempered(log_weight, fit)
+    power = tempered(log_weight, fit)
     log_weight = jax.nn.log_softmax(log_weight + power * fit)
     weight = jnp.exp(log_weight)
     noise = jnp.sum(weight * noises) / jnp.maximum(1 - power, 1e-9)
@@ -252,12 +252,15 @@ def _update(log_weight, values, noises, y, new) -> tuple[jax.Array, jax.Array]:
     return log_weight, weight[None] + (turn + (gain * root)[None]) @ centre
 
 
-def _tempered(log_weight: jax.Array, fit: jax.Array) -> jax.Array:
-    """Return the highest power of a likelihood that spares enough members, or 0."""
+def tempered(log_weight: jax.Array, fit: jax.Array) -> jax.Array:
+    """Return the highest power of a likelihood that spares enough members, or 0.
+
+    Enough is a share of those that were effective before.
+    """
     powers = jnp.asarray(0.5, fit.dtype) ** jnp.arange(TEMPERS)
 
     def effective(power):
         return 1 / jnp.sum(jax.nn.softmax(log_weight + power * fit) ** 2)
 
-    enough = jax.vmap(effective)(powers) >= SPARED * len(fit)
+    enough = jax.vmap(effective)(powers) >= SPARED * effective(0.0)
     return jnp.where(jnp.any(enough), powers[jnp.argmax(enough)], 0)
