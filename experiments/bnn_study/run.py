@@ -27,7 +27,20 @@ import numpy as np
 from scipy.stats import qmc
 from sklearn import datasets
 
-from pfnbo import GP, HMC, NNGP, SGHMC, Ensemble, Laplace, TProcess, calibration
+from pfnbo import (
+    DKL,
+    GP,
+    HMC,
+    NNGP,
+    SAAS,
+    SGHMC,
+    Ensemble,
+    FullyBayesianGP,
+    Laplace,
+    NeuralLinear,
+    TProcess,
+    calibration,
+)
 from pfnbo.data import bucket, pad
 from pfnbo.problems import get
 
@@ -35,14 +48,19 @@ SURROGATES = {
     "GP": GP(),
     "GP, no warp": GP(warp=False),
     "t-process": TProcess(GP(warp=False)),
+    "GP, drawn": FullyBayesianGP(),
+    "SAAS": SAAS(),
+    "DKL": DKL(),
     "NNGP relu": NNGP(),
     "NNGP erf": NNGP("erf"),
     "t-process, NNGP": TProcess(NNGP()),
     "HMC": HMC(),
     "SGHMC": SGHMC(),
     "ensemble": Ensemble(),
+    "ensemble, heads": Ensemble(heads=True),
     "Laplace": Laplace(),
     "last layer": Laplace(last_layer=True),
+    "neural linear": NeuralLinear(),
 }
 FIELDS = ["set", "surrogate", "seed", "rmse", "nll", "coverage", "seconds", "r_hat"]
 SCORES = FIELDS[3:]

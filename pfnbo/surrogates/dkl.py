@@ -8,7 +8,6 @@ choose what keeps it in check: how far it may move points, or how much is noise.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +18,13 @@ from pfnbo.errors import SettingError
 from pfnbo.factor import log_evidence
 from pfnbo.kernel import gram, log_prior, warp
 from pfnbo.surrogates import laplace
+from pfnbo.surrogates.descent import descend
 from pfnbo.surrogates.gauss_newton import candidates
 from pfnbo.surrogates.gp import GP, GPPosterior, condition
 from pfnbo.surrogates.laplace import Linear, LinearPosterior
 from pfnbo.surrogates.mlp import MLP
 
 REACHES = (0.0, 0.1, 0.3, 1.0)  # deviations of the moves; 0 leaves the process alone
-RATE = 0.05  # largest of the training
 
 
 @jax.tree_util.register_dataclass
@@ -148,7 +147,7 @@ def _fit(key, data: Data, theta, box, model: DKL) -> GPPosterior:
                 return jnp.sum(params**2) / 2 - evidence - log_prior(theta, kernel)
 
             boxed = lambda place: (jnp.clip(place[0], *box), place[1])  # noqa: E731
-            best, least = _descend(loss, (theta, still), model.steps, boxed)
+            best, least = descend(loss, (theta, still), model.steps, boxed)
             return *best, -least
 
         reach = _chosen(train, served, choices, data.x, y, seen, model.folds)
@@ -177,7 +176,7 @@ def _fit_linear(key, data: Data, noises, model: NeuralLinear) -> LinearPosterior
                 k = features @ features.T + jnp.diag(jnp.where(seen, noise, 1))
                 return jnp.sum(params**2) / 2 - log_evidence(k, y)
 
-            return _descend(loss, start, model.steps)[0]
+            return descend(loss, start, model.steps)[0]
 
         noise = _chosen(train, served, noises, data.x, y, seen, model.folds)
         return train(y, seen, noise), noise
@@ -215,26 +214,3 @@ def _chosen(
         return choices[0]
     each = jax.vmap(jax.vmap(worth, (None, 0)), (0, None))(choices, jnp.arange(folds))
     return choices[jnp.argmax(jnp.nan_to_num(jnp.sum(each, 1), nan=-jnp.inf))]
-
-
-def _descend(
-    loss: Callable, start: Any, steps: int, boxed: Callable = lambda place: place
-) -> tuple[Any, jax.Array]:
-    """Return the best place that Adam comes by, never worse than the start."""
-    import optax  # slow to import, and only this surrogate needs it
-
-    adam = optax.adam(optax.cosine_decay_schedule(RATE, steps))
-
-    def body(state, _):
-        place, moments, best, least = state
-        value, slope = jax.value_and_grad(loss)(place)
-        better = value < least
-        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), place, best)
-        step, moments = adam.update(slope, moments)
-        place = boxed(optax.apply_updates(place, step))
-        return (place, moments, best, jnp.where(better, value, least)), None
-
-    least = jnp.full((), jnp.inf, jax.tree.leaves(start)[0].dtype)
-    first = start, adam.init(start), start, least
-    (_, _, best, least), _ = jax.lax.scan(body, first, length=steps)
-    return best, least
