@@ -74,8 +74,8 @@ def optimize(
         noise: "auto", or the standard deviation relative to that of `f`.
         surrogate: the model, by default an exact `GP`, with an additive share where
             there are no constraints and at most 15 dimensions.
-        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
-            model sees noise in the objective and "ei" elsewhere.
+        acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
+            the model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.
         on_error: "raise" passes an exception of `fn` on, with `result` attached;
             "record" makes it a failed trial and goes on.

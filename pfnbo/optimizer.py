@@ -38,8 +38,8 @@ class Optimizer:
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
         surrogate: the model, by default an exact `GP`, with an additive share where
             there are no constraints and at most 15 dimensions.
-        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
-            model sees noise in the objective and "ei" elsewhere.
+        acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
+            the model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
         constraints: known, cheap constraints that every proposed point satisfies: a
             function of a point with values `<= 0` where it is allowed, a scipy
