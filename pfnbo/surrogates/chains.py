@@ -2,10 +2,13 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from pfnbo.errors import SettingError
 
 LARGEST_R_HAT = 1.2  # that is not warned of
 DIVERGED = 0.02  # share of the draws, alike
@@ -20,6 +23,28 @@ class Diagnostics:
     ess: jax.Array  # smallest bulk effective sample size, of the same
     divergences: jax.Array  # number of them after the warm-up
     acceptance: jax.Array  # mean
+
+
+def check(settings: Any, least: dict[str, int]) -> None:
+    """Refuse chains that tell nothing, of themselves or of the posterior.
+
+    Args:
+        settings: with `chains`, `draws` and `kept`.
+        least: the smallest value of each setting that has one.
+
+    Raises:
+        SettingError: when a setting is below, or more is kept than drawn.
+    """
+    for name, low in least.items():
+        if getattr(settings, name) < low:
+            raise SettingError(
+                f"{name} is {getattr(settings, name)}: at least {low} is needed."
+            )
+    if settings.kept > settings.chains * settings.draws:
+        raise SettingError(
+            f"kept is {settings.kept}, of {settings.chains} chains with "
+            f"{settings.draws} draws each: keep fewer or draw more."
+        )
 
 
 def agreement(f: jax.Array, fine: jax.Array) -> tuple[jax.Array, jax.Array]:

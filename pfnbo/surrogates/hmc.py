@@ -11,7 +11,7 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
-from pfnbo.surrogates.chains import Diagnostics, agreement, warn
+from pfnbo.surrogates.chains import Diagnostics, agreement, check, warn
 from pfnbo.surrogates.density import (
     Sampling,
     log_density,
@@ -62,17 +62,7 @@ class HMC:
             raise SettingError(
                 f"sampler is {self.sampler!r}: wanted one of {SAMPLERS}."
             )
-        least = dict(chains=2, warmup=20, draws=4, leapfrogs=1, kept=2)
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise SettingError(
-                    f"{name} is {getattr(self, name)}: at least {low} are needed."
-                )
-        if self.kept > self.chains * self.draws:
-            raise SettingError(
-                f"kept is {self.kept}, of {self.chains} chains with {self.draws} draws "
-                "each: keep fewer or draw more."
-            )
+        check(self, dict(chains=2, warmup=20, draws=4, leapfrogs=1, kept=2))
 
     def fit(self, key: jax.Array, data: Data) -> MemberPosterior:
         """Return networks drawn from the posterior of every output.

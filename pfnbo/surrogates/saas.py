@@ -10,9 +10,8 @@ import numpy as np
 
 from pfnbo.compilation import jit
 from pfnbo.data import Data
-from pfnbo.errors import SettingError
 from pfnbo.kernel import NOISE_FLOOR, log_marginal_likelihood, log_prior
-from pfnbo.surrogates.chains import Diagnostics, agreement, warn
+from pfnbo.surrogates.chains import Diagnostics, agreement, check, warn
 from pfnbo.surrogates.gp import GP, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
 
@@ -39,17 +38,7 @@ class NUTS:
 
     def __post_init__(self):
         """Refuse chains that tell nothing, of themselves or of the posterior."""
-        least = dict(chains=2, warmup=20, draws=4, kept=1, depth=1)
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise SettingError(
-                    f"{name} is {getattr(self, name)}: at least {low} is needed."
-                )
-        if self.kept > self.chains * self.draws:
-            raise SettingError(
-                f"kept is {self.kept}, of {self.chains} chains with {self.draws} draws "
-                "each: keep fewer or draw more."
-            )
+        check(self, dict(chains=2, warmup=20, draws=4, kept=1, depth=1))
 
 
 @dataclass(frozen=True)
