@@ -15,6 +15,7 @@ from pfnbo.errors import (
 from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.space import Space
+from pfnbo.surrogates.dkl import DKL, NeuralLinear
 from pfnbo.surrogates.ensemble import Ensemble
 from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.hmc import HMC
@@ -22,6 +23,7 @@ from pfnbo.surrogates.laplace import Laplace
 from pfnbo.surrogates.mlp import MLP
 from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
+from pfnbo.surrogates.saas import NUTS, SAAS, FullyBayesianGP
 from pfnbo.surrogates.sghmc import SGHMC
 from pfnbo.surrogates.student import TProcess
 
@@ -32,19 +34,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DKL",
     "GP",
     "HMC",
     "MLP",
     "NNGP",
+    "NUTS",
     "PFN",
     "PFNRegressor",
+    "SAAS",
     "SGHMC",
     "Categorical",
     "CheckpointError",
     "Ensemble",
     "Float",
+    "FullyBayesianGP",
     "Int",
     "Laplace",
+    "NeuralLinear",
     "ObjectiveError",
     "Optimizer",
     "PfnboError",

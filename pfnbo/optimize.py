@@ -78,8 +78,8 @@ def optimize(
         noise: "auto", or the standard deviation relative to that of `f`.
         surrogate: the model, by default an exact `GP`, with an additive share where
             there are no constraints and at most 15 dimensions.
-        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
-            model sees noise in the objective and "ei" elsewhere.
+        acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
+            the model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 dimensions.
         prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
             {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is

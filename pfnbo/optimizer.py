@@ -41,8 +41,8 @@ class Optimizer:
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
         surrogate: the model, by default an exact `GP`, with an additive share where
             there are no constraints and at most 15 dimensions.
-        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
-            model sees noise in the objective and "ei" elsewhere.
+        acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
+            the model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
         prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
             {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is

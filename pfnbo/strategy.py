@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal, improvement
+from pfnbo.acquisition.knowledge import Rivals, kg
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.belief import CONFIDENCE, Belief
 from pfnbo.data import Data, bucket, pad
+from pfnbo.errors import SettingError
 from pfnbo.known import Known
 from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
@@ -32,6 +34,7 @@ from pfnbo.views import (
 )
 
 INCUMBENTS = 3
+RIVALS = 64  # random points among which the knowledge gradient seeks the best mean
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
 WIDE = 15  # cube columns above which the search is local and no share is additive
 QUIET = 1e-4  # noise variance of a standardised output that counts as none
@@ -60,8 +63,8 @@ class Strategy:
     Args:
         surrogate: model of all outputs; None takes a `GP` of this noise, with an
             additive share where there are no constraints and at most 15 columns.
-        acquisition: "ei", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where the
-            model sees noise in the objective and "ei" elsewhere.
+        acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
+            the model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
         noise: of the default surrogate, as in `GP`.
     """
@@ -113,7 +116,7 @@ class Strategy:
             region = self._region(space, seen, pending, posterior)
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
-            args = _arguments(name, draw, goal, posterior, usable)
+            args = _arguments(name, draw, goal, posterior, usable, region)
             search = game.propose if game.suits(space.grid) else propose
             if known is not None:
                 search = partial(allowed.propose, known=known)
@@ -272,15 +275,22 @@ def _guided(score: Callable) -> Callable:
 # Made once: a new function object would be a new compilation.
 _SCORES = {
     name: _scored(fn)
-    for name, fn in {**ACQUISITIONS, "nei": nei, "thompson": thompson}.items()
+    for name, fn in dict(ACQUISITIONS, kg=kg, nei=nei, thompson=thompson).items()
 }
 _LATER = {name: _later(score) for name, score in _SCORES.items()}
 _GUIDED = {s: _guided(s) for s in (*_SCORES.values(), *_LATER.values())}
 CHOICES = ("auto", *sorted(_SCORES))
 
 
-def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable):
+def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable, region):
     """Return what a score reads: a goal, and the posterior or draws from it."""
+    if name == "kg":
+        if not hasattr(posterior, "covariance"):
+            raise SettingError(
+                f"acquisition is 'kg', and {type(posterior).__name__} has no "
+                "covariance of two points: use surrogate=GP(), NNGP() or DKL()."
+            )
+        return goal, posterior, _rivals(key, posterior, goal, usable, region)
     if name == "thompson":
         return goal, _path(key, posterior)
     if name == "nei":
@@ -291,6 +301,21 @@ def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable):
 @jax.jit
 def _path(key: jax.Array, posterior: GPPosterior):
     return posterior.path(key)
+
+
+@jax.jit
+def _rivals(key: jax.Array, posterior: GPPosterior, goal: Goal, usable, region: Region):
+    """Return rows seen and random ones of a region, those feasible at their means."""
+    shape = RIVALS, len(region.low)
+    low, high = (jnp.broadcast_to(a[None], shape) for a in (region.low, region.high))
+    random = jax.random.uniform(key, shape, low.dtype, low, high)
+    # Of an earlier task and a later one, these are in the later.
+    random = jnp.pad(random, ((0, 0), (0, posterior.x.shape[1] - shape[1])))
+    x = jnp.concatenate([posterior.x, random])
+    means = posterior.means(x)
+    real = jnp.append(posterior.seen[0] & usable, jnp.ones(RIVALS, bool))
+    real &= jnp.all(means[1:] <= goal.thresholds[:, None], 0)
+    return Rivals(x, jnp.where(real, means[0], -jnp.inf))
 
 
 @jax.jit

@@ -5,6 +5,7 @@ import pytest
 
 from pfnbo.errors import SettingError
 from pfnbo.infinite import Infinite
+from pfnbo.surrogates.mlp import MLP
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 3)) / 3**0.5
@@ -78,3 +79,20 @@ def test_what_is_no_network_is_refused():
         Infinite("sigmoid")
     with pytest.raises(SettingError, match="hidden layer"):
         Infinite(depth=0)
+
+
+def test_wide_multi_layer_perceptrons_have_the_same_correlations():
+    network, limit = MLP((200, 200), "erf"), Infinite("erf", 2)
+    x = jnp.asarray(RNG.uniform(size=(4, 3)))
+
+    @jax.jit
+    def values(key):
+        params = jax.random.normal(key, (network.size(3),))
+        return jax.vmap(lambda row: network(params, row))(x)
+
+    f = np.asarray(jax.lax.map(values, jax.random.split(jax.random.key(2), 1500)))
+    products = f[:, :, None] * f[:, None]
+    error = products.std(0) / len(f) ** 0.5
+    wanted = np.array(_gram(limit, (x - 0.5) / 3**0.5, (x - 0.5) / 3**0.5))
+    wanted *= np.trace(products.mean(0)) / np.trace(wanted)
+    assert np.max(np.abs(products.mean(0) - wanted) / error) < 5

@@ -10,17 +10,13 @@ about ten minutes, most of them compilation; NUTS takes some seconds for each ta
 """
 
 import argparse
-import sys
-from pathlib import Path
 from typing import Any
 
 from pfnbo.evaluate import coverage, scores, table
 from pfnbo.recipe import load_recipe
 from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
-
-sys.path.append(str(Path(__file__).parents[1]))
-from nuts import Nuts  # noqa: E402
+from pfnbo.surrogates.saas import NUTS, FullyBayesianGP
 
 
 def main() -> None:
@@ -36,7 +32,8 @@ def main() -> None:
     models[f"{last}, no GP"] = PFN(last, gp=None)
     models |= {"GP": GP(), "plain GP": GP(warp=False)}
     if args.nuts:
-        models["NUTS"] = Nuts(args.nuts, args.nuts)
+        chains = NUTS(warmup=args.nuts, draws=args.nuts // 2, kept=32)
+        models["NUTS"] = FullyBayesianGP(nuts=chains)
     found = scores(load_recipe(args.recipe), models, args.tasks, seed=10_000)
     for lines in (table(found, list(models)), coverage(found, list(models))):
         lines.insert(1, ["---"] * len(lines[0]))

@@ -10,10 +10,8 @@ mean over the tasks. Takes about two minutes.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,9 +20,7 @@ import numpy as np
 from pfnbo.data import Data, pad
 from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.pfn import PFN
-
-sys.path.append(str(Path(__file__).parents[1]))
-from nuts import Nuts  # noqa: E402
+from pfnbo.surrogates.saas import NUTS, FullyBayesianGP
 
 ROWS, COLUMNS, QUERIES = 50, 6, 1000
 LENGTH, NOISE = 0.8, 1e-3  # of the process that the tasks are drawn from
@@ -62,10 +58,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=4)
     parser.add_argument("--warmup", type=int, default=256, help="steps of NUTS")
-    parser.add_argument("--draws", type=int, default=256, help="of NUTS")
+    parser.add_argument("--draws", type=int, default=256, help="of NUTS, by two chains")
     args = parser.parse_args()
+    chains = NUTS(warmup=args.warmup, draws=args.draws // 2, kept=32)
     models = {
-        "NUTS": (Nuts(args.warmup, args.draws), 1),
+        "NUTS": (FullyBayesianGP(nuts=chains), 1),
         "GP": (GP(), 20),
         "network": (PFN(), 20),
         "network alone": (PFN(gp=None), 20),

@@ -41,7 +41,7 @@ def minimize(
     table: Table,
     start: jax.Array,  # (p,)
     anchor: jax.Array,  # (p,)
-    noise: jax.Array,  # () variance
+    noise: jax.Array,  # () variance, or (n,)
     steps: int,
 ) -> jax.Array:
     """Return parameters near the least |y - f|^2 / noise + |params - anchor|^2, (p,).
@@ -51,15 +51,16 @@ def minimize(
 
     def loss(params):
         miss = residuals(network, params, table)
-        return jnp.sum(miss**2) / noise + jnp.sum((params - anchor) ** 2)
+        return jnp.sum(miss**2 / noise) + jnp.sum((params - anchor) ** 2)
 
     def body(_, state):
         params, value, damping = state
         j = jacobian(network, params, table)
-        pull = j.T @ residuals(network, params, table) / noise - (params - anchor)
+        miss = residuals(network, params, table) / noise
+        pull = j.T @ miss - (params - anchor)
         # Woodbury: (damping I + j'j / noise)^-1 by a matrix of rows.
-        eye = jnp.eye(j.shape[0], dtype=j.dtype)
-        root, _ = inverse_root(j @ j.T + noise * damping * eye)
+        diagonal = jnp.broadcast_to(noise * damping, miss.shape)
+        root, _ = inverse_root(j @ j.T + jnp.diag(diagonal))
         move = (pull - j.T @ (root.T @ (root @ (j @ pull)))) / damping
         trial = params + move
         after = loss(trial)
@@ -68,7 +69,7 @@ def minimize(
         damping = jnp.where(better, 1 + (damping - 1) / 5, 1 + (damping - 1) * 4 + 1)
         return params, jnp.where(better, after, value), damping
 
-    first = start, loss(start), jnp.full_like(noise, 2.0)
+    first = start, loss(start), jnp.full((), 2.0, start.dtype)
     return jax.lax.fori_loop(0, steps, body, first)[0]
 
 

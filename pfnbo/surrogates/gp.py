@@ -6,6 +6,7 @@ Everything here runs in the dtype of its inputs; callers pass float64 arrays ins
 
 import functools
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +45,14 @@ COARSE = 128  # rows to which all starts are fitted
 FINE = 10  # evaluations of the fit of the best one to all rows
 
 
+class Moves(Protocol):
+    """A pytree that moves points, such as a network of each output."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return the move of one point `(d,)` for each output, (outputs, d)."""
+        ...
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class GPPosterior:
@@ -58,6 +67,7 @@ class GPPosterior:
     alpha: jax.Array  # (outputs, n)
     evidence: jax.Array  # (outputs,) log posterior density of theta
     kernel: Kernel = field(metadata=dict(static=True))
+    moves: Moves | None = None  # what a point is moved by after the warp
 
     def predict(
         self,
@@ -94,7 +104,7 @@ class GPPosterior:
         x: jax.Array,  # (d,)
     ) -> jax.Array:
         """Return the row as the kernel of each output sees it, (outputs, d)."""
-        return jax.vmap(warp, (0, None))(self.theta, x)
+        return _warped(self.theta, self.moves, x)
 
     def covariance(
         self,
@@ -103,13 +113,13 @@ class GPPosterior:
     ) -> jax.Array:
         """Return the posterior covariance of the latent outputs, (outputs, p, q)."""
 
-        def one(theta, rows, seen, root):
-            wa, wb = warp(theta, a), warp(theta, b)
+        def one(theta, rows, seen, root, wa, wb):
             to_a = root @ (covariance(theta, wa, rows, self.kernel) * seen[None]).T
             to_b = root @ (covariance(theta, wb, rows, self.kernel) * seen[None]).T
             return covariance(theta, wa, wb, self.kernel) - to_a.T @ to_b
 
-        return jax.vmap(one)(self.theta, self.rows, self.seen, self.root)
+        wa, wb = (jax.vmap(self.warped, out_axes=1)(x) for x in (a, b))
+        return jax.vmap(one)(self.theta, self.rows, self.seen, self.root, wa, wb)
 
     def sample(
         self,
@@ -174,7 +184,7 @@ class GPPosterior:
 
     def condition(self, data: Data) -> "GPPosterior":
         """Return the posterior after other data, hyper-parameters unchanged."""
-        return condition(self.theta, data, self.evidence, self.kernel)
+        return condition(self.theta, data, self.evidence, self.kernel, self.moves)
 
     def leave_one_out(self) -> Normal:
         """Return predictions of each observation from the others, (outputs, n).
@@ -183,6 +193,12 @@ class GPPosterior:
         """
         precision = jnp.sum(self.root**2, axis=1)
         return Normal(self.y - self.alpha / precision, 1 / jnp.sqrt(precision))
+
+    @property
+    def log_likelihood(self) -> jax.Array:
+        """Log density of the data given `theta`, up to a constant, (outputs,)."""
+        diagonal = jnp.diagonal(self.root, axis1=1, axis2=2)
+        return jnp.sum(jnp.log(diagonal), 1) - 0.5 * jnp.sum(self.y * self.alpha, 1)
 
     @property
     def fitted(self) -> jax.Array:
@@ -234,9 +250,7 @@ class GP:
         tied = ties(data.x.shape[1], data.groups, self.whole)
         d = len(tied.chosen)
         # A warp moves no column that is 0 or 1.
-        low, high = limits(d, self.warp & ~tied.chosen, self.whole)
-        if self.noise is not None:
-            low[-1] = high[-1] = np.log(self.noise**2 + NOISE_FLOOR)
+        low, high = self.box(d, ~tied.chosen)
         first = STARTS if is_additive(self.whole) else STARTS[:-1]
         starts = np.stack(
             [
@@ -254,6 +268,18 @@ class GP:
                 data, tied, free[:, None], *fixed, min(FINE, self.steps), shape
             )
         return condition(tied.whole(free), data, -loss, self.whole)
+
+    def box(self, d: int, bent: Any = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return the corners of the box of `theta` for `d` columns.
+
+        Args:
+            d: number of columns.
+            bent: whether they may be warped, all or each `(d,)`.
+        """
+        low, high = limits(d, self.warp & np.asarray(bent), self.whole)
+        if self.noise is not None:
+            low[-1] = high[-1] = np.log(self.noise**2 + NOISE_FLOOR)
+        return low, high
 
     @property
     def whole(self) -> Kernel:
@@ -309,15 +335,23 @@ def _fit(data: Data, tied: Ties, starts, low, high, kernel: Kernel, steps, shape
 
 
 @functools.partial(jax.jit, static_argnames="kernel")
-def condition(theta, data: Data, evidence, kernel: Kernel) -> GPPosterior:
+def condition(
+    theta, data: Data, evidence, kernel: Kernel, moves: Moves | None = None
+) -> GPPosterior:
     """Return the posterior of given hyper-parameters; `evidence` is only kept."""
 
-    def one(theta, y, seen):
-        rows = warp(theta, data.x)
+    def one(theta, rows, y, seen):
         root, _ = inverse_root(gram(theta, rows, seen, kernel))
-        return rows, root, apply_inverse(root, y)
+        return root, apply_inverse(root, y)
 
-    rows, root, alpha = jax.vmap(one)(theta, data.y, data.seen)
+    rows = jax.vmap(lambda x: _warped(theta, moves, x), out_axes=1)(data.x)
+    root, alpha = jax.vmap(one)(theta, rows, data.y, data.seen)
     return GPPosterior(
-        theta, data.x, rows, data.y, data.seen, root, alpha, evidence, kernel
+        theta, data.x, rows, data.y, data.seen, root, alpha, evidence, kernel, moves
     )
+
+
+def _warped(theta: jax.Array, moves: Moves | None, x: jax.Array) -> jax.Array:
+    """Return one point `(d,)` as the kernel of each output sees it, (outputs, d)."""
+    rows = jax.vmap(warp, (0, None))(theta, x)
+    return rows if moves is None else rows + moves(x)

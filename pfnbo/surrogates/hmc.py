@@ -1,7 +1,6 @@
 """Bayesian networks of finite width, sampled by Hamiltonian Monte Carlo."""
 
 import functools
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
+from pfnbo.surrogates.chains import Diagnostics, agreement, check, warn
 from pfnbo.surrogates.density import (
     Sampling,
     log_density,
@@ -23,17 +23,6 @@ from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
 
 SAMPLERS = ("hmc", "nuts")
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Diagnostics:
-    """How far the chains of each output may be trusted, fields (outputs,)."""
-
-    r_hat: jax.Array  # worst, of the function at the data
-    ess: jax.Array  # smallest bulk effective sample size, of the same
-    divergences: jax.Array  # number of them after the warm-up
-    acceptance: jax.Array  # mean
 
 
 @dataclass(frozen=True)
@@ -73,48 +62,23 @@ class HMC:
             raise SettingError(
                 f"sampler is {self.sampler!r}: wanted one of {SAMPLERS}."
             )
-        least = dict(chains=2, warmup=20, draws=4, leapfrogs=1, kept=2)
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise SettingError(
-                    f"{name} is {getattr(self, name)}: at least {low} are needed."
-                )
-        if self.kept > self.chains * self.draws:
-            raise SettingError(
-                f"kept is {self.kept}, of {self.chains} chains with {self.draws} draws "
-                "each: keep fewer or draw more."
-            )
+        check(self, dict(chains=2, warmup=20, draws=4, leapfrogs=1, kept=2))
 
     def fit(self, key: jax.Array, data: Data) -> MemberPosterior:
         """Return networks drawn from the posterior of every output.
 
-        Warns where the chains disagree or diverge, and says what to change.
+        Warns where the chains disagree, in the function at the data, or diverge, and
+        says what to change.
         """
         start, sample = jax.random.split(key)
         begin = prepare(start, data, self.network, self.noise, self.chains)
         with jax.enable_x64(False):
             drawn = _sample(sample, begin, self)
         params, noises, diagnostics = jax.tree.map(np.asarray, drawn)
-        _warn(diagnostics, self)
+        longer = f"HMC(warmup={2 * self.warmup}, draws={2 * self.draws})"
+        calmer = "HMC(noise=0.1), or more, or HMC(network=MLP(weight=4.0))"
+        warn(diagnostics, self.chains * self.draws, longer, calmer)
         return posterior_of(data, params, noises, self.network, diagnostics)
-
-
-def _warn(diagnostics: Diagnostics, model: HMC) -> None:
-    """Warn of chains that should not be trusted."""
-    worst = float(np.max(diagnostics.r_hat))
-    if worst > 1.2:
-        warnings.warn(
-            f"R-hat is {worst:.2f}, so the chains do not agree: type "
-            f"HMC(warmup={2 * model.warmup}, draws={2 * model.draws}).",
-            stacklevel=3,
-        )
-    diverged = int(np.sum(diagnostics.divergences))
-    if diverged > 0.02 * model.chains * model.draws * len(diagnostics.r_hat):
-        warnings.warn(
-            f"{diverged} trajectories diverged: type HMC(noise=0.1), or more, or "
-            "HMC(network=MLP(weight=4.0)).",
-            stacklevel=3,
-        )
 
 
 @functools.partial(jit, static_argnames="model")
@@ -136,7 +100,7 @@ def _sample(key, begin: Sampling, model: HMC) -> Any:
     f = jax.vmap(jax.vmap(jax.vmap(lambda p: values(model.network, p[:-1], data.x))))(
         by_output
     )
-    r_hat, ess = jax.vmap(_agreement)(f, data.seen)
+    r_hat, ess = jax.vmap(agreement)(f, data.seen)
     told = Diagnostics(r_hat, ess, diverged.sum((1, 2)), accepted.mean((1, 2)))
     return *thinned(places, begin, model.kept), told
 
@@ -162,13 +126,3 @@ def _chain(key, density, start, model: HMC):
         body, state, jax.random.split(drawing, model.draws)
     )
     return places, info
-
-
-def _agreement(f: jax.Array, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return R-hat and effective sample size of functions (chains, draws, n)."""
-    import blackjax
-
-    r_hat, ess = blackjax.rhat(f), blackjax.ess_bulk(f)
-    fine = seen & jnp.isfinite(r_hat) & jnp.isfinite(ess)
-    worst = jnp.max(jnp.where(fine, r_hat, 1))
-    return worst, jnp.min(jnp.where(fine, ess, jnp.inf))

@@ -178,8 +178,8 @@ class Laplace:
     def fit(self, key: jax.Array, data: Data) -> LinearPosterior:
         """Return the posterior around the most likely weights of every output."""
         network, d = self.network, data.x.shape[1]
-        last = [d, *network.widths][-1] + 1
-        model = Linear(network, last if self.last_layer else network.size(d))
+        count = network.last(d) if self.last_layer else network.size(d)
+        model = Linear(network, count)
         noises = candidates(self.noise, data.x.dtype)
         params, noise = _train(key, data, noises, network, self.steps)
         return condition(params, data, noise, model)

@@ -11,7 +11,7 @@ from pfnbo.predictive import Mixture, Normal
 from pfnbo.surrogates.mlp import MLP
 
 FLOOR = 1e-6  # smallest standard deviation of a prediction
-SPARED = 0.5  # share of the members that reweighting must leave effective
+SPARED = 0.5  # share of the effective members that reweighting must leave
 TEMPERS = 20  # powers of the likelihood tried, each half of the last
 
 
@@ -29,6 +29,7 @@ class MemberPosterior:
     noises: jax.Array  # (outputs, s) noise variance of each
     diagnostics: Any  # of the inference, or None
     network: MLP = field(metadata=dict(static=True))
+    heads: jax.Array | None = None  # (outputs, s, p) of the noise, as in `noise_at`
 
     def values(
         self,
@@ -37,6 +38,16 @@ class MemberPosterior:
         """Return the values of all members at one point, (outputs, s)."""
         each = jax.vmap(jax.vmap(lambda p: self.network(p, x)))(self.params)
         return jnp.einsum("ost,ot->os", self.mix, each)
+
+    def noise_at(
+        self,
+        x: jax.Array,  # (d,)
+    ) -> jax.Array:
+        """Return the noise variances of all members at one point, (outputs, s)."""
+        if self.heads is None:
+            return self.noises
+        log_ratio = jax.vmap(jax.vmap(lambda p: head(self.network, p, x)))(self.heads)
+        return self.noises * jnp.exp(log_ratio)
 
     def _smooth(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return a location of each member and one scale, (outputs, s), (outputs,).
@@ -66,7 +77,7 @@ class MemberPosterior:
     ) -> Mixture:
         """Return the marginals of new, noisy observations at one point, (outputs,)."""
         loc, scale = self._smooth(x)
-        scale = jnp.sqrt(scale[:, None] ** 2 + self.noises)
+        scale = jnp.sqrt(scale[:, None] ** 2 + self.noise_at(x))
         return Mixture(self.log_weight, Normal(loc, scale))
 
     def parts(
@@ -77,15 +88,17 @@ class MemberPosterior:
 
         They sum to the variance of an observation (law of total variance).
         """
-        return self.predict(x).var, self.noise
+        return self.predict(x).var, self._average(self.noise_at(x))
+
+    def _average(self, a: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.exp(self.log_weight) * a, 1)
 
     def means(
         self,
         x: jax.Array,  # (q, d)
     ) -> jax.Array:
         """Return the means of the latent outputs, (outputs, q)."""
-        weight = jnp.exp(self.log_weight)
-        one = lambda row: jnp.sum(weight * self.values(row), 1)  # noqa: E731
+        one = lambda row: self._average(self.values(row))  # noqa: E731
         return jax.vmap(one, out_axes=1)(x)
 
     def _picks(self, key: jax.Array, n: int) -> jax.Array:
@@ -127,8 +140,12 @@ class MemberPosterior:
 
     @property
     def noise(self) -> jax.Array:
-        """Mean noise variances, (outputs,)."""
-        return jnp.sum(jnp.exp(self.log_weight) * self.noises, 1)
+        """Mean noise variances, over the data where they differ, (outputs,)."""
+        if self.heads is None:
+            return self._average(self.noises)
+        at = jax.vmap(lambda row: self._average(self.noise_at(row)), out_axes=1)(self.x)
+        count = jnp.maximum(jnp.sum(self.seen, 1), 1)
+        return jnp.sum(jnp.where(self.seen, at, 0), 1) / count
 
     @property
     def length_scales(self) -> jax.Array:
@@ -136,8 +153,18 @@ class MemberPosterior:
         return _lengths(self)
 
 
+def head(network: MLP, params: jax.Array, x: jax.Array) -> jax.Array:
+    """Return the log of noise variance at one point over its level, () near N(0, 1)."""
+    return network(params, x) * (network.weight + network.bias) ** -0.5
+
+
 def posterior_of(
-    data: Data, params: Any, noises: Any, network: MLP, diagnostics: Any = None
+    data: Data,
+    params: Any,
+    noises: Any,
+    network: MLP,
+    diagnostics: Any = None,
+    heads: Any = None,
 ) -> MemberPosterior:
     """Return the posterior of equally likely networks."""
     outputs, s = noises.shape
@@ -152,6 +179,7 @@ def posterior_of(
         jnp.asarray(noises, dtype),
         diagnostics,
         network,
+        heads,
     )
 
 
@@ -215,9 +243,10 @@ def _lengths(posterior: MemberPosterior) -> jax.Array:
 @jax.jit
 def _condition(posterior: MemberPosterior, data: Data) -> MemberPosterior:
     values = jax.vmap(posterior.values, out_axes=-1)(data.x)
+    noises = jax.vmap(posterior.noise_at, out_axes=-1)(data.x)
     new = data.seen & ~posterior.seen
     log_weight, move = jax.vmap(_update)(
-        posterior.log_weight, values, posterior.noises, data.y, new
+        posterior.log_weight, values, noises, data.y, new
     )
     return replace(
         posterior,
@@ -237,27 +266,30 @@ def _update(log_weight, values, noises, y, new) -> tuple[jax.Array, jax.Array]:
     by a square root that needs no noise, Bishop et al. 2001).
     """
     miss = jnp.where(new[None], y[None] - values, 0)
-    fit = -0.5 * jnp.sum(miss**2, 1) / noises - 0.5 * jnp.sum(new) * jnp.log(noises)
-    power = _tempered(log_weight, fit)
+    fit = -0.5 * jnp.sum(miss**2 / noises + new[None] * jnp.log(noises), 1)
+    power = tempered(log_weight, fit)
     log_weight = jax.nn.log_softmax(log_weight + power * fit)
     weight = jnp.exp(log_weight)
-    noise = jnp.sum(weight * noises) / jnp.maximum(1 - power, 1e-9)
+    sd = jnp.sqrt(weight @ noises / jnp.maximum(1 - power, 1e-9))  # (n,)
     root = jnp.sqrt(jnp.maximum(weight, 1e-12))
     centre = jnp.eye(len(weight), dtype=y.dtype) - weight[None]
-    apart = root[:, None] * jnp.where(new[None], centre @ values, 0) / jnp.sqrt(noise)
+    apart = root[:, None] * jnp.where(new[None], centre @ values, 0) / sd[None]
     size, axes = jnp.linalg.eigh(apart @ apart.T)
     size = 1 + jnp.maximum(size, 0)
-    gain = axes @ ((axes.T @ (apart @ (weight @ miss))) / size) / jnp.sqrt(noise)
+    gain = axes @ ((axes.T @ (apart @ (weight @ miss / sd))) / size)
     turn = (axes * size[None] ** -0.5) @ axes.T * (root[None] / root[:, None])
     return log_weight, weight[None] + (turn + (gain * root)[None]) @ centre
 
 
-def _tempered(log_weight: jax.Array, fit: jax.Array) -> jax.Array:
-    """Return the highest power of a likelihood that spares enough members, or 0."""
+def tempered(log_weight: jax.Array, fit: jax.Array) -> jax.Array:
+    """Return the highest power of a likelihood that spares enough members, or 0.
+
+    Enough is a share of those that were effective before.
+    """
     powers = jnp.asarray(0.5, fit.dtype) ** jnp.arange(TEMPERS)
 
     def effective(power):
         return 1 / jnp.sum(jax.nn.softmax(log_weight + power * fit) ** 2)
 
-    enough = jax.vmap(effective)(powers) >= SPARED * len(fit)
+    enough = jax.vmap(effective)(powers) >= SPARED * effective(0.0)
     return jnp.where(jnp.any(enough), powers[jnp.argmax(enough)], 0)

@@ -14,7 +14,7 @@ ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "erf": jax.scipy.special.e
 
 @dataclass(frozen=True)
 class MLP:
-    """A multi-layer perceptron with one output, alike at all widths.
+    """A multi-layer perceptron, alike at all widths.
 
     A layer multiplies unit normal weights by sqrt(weight / width) and biases by
     sqrt(bias), so that wide networks tend to `Infinite` ones.
@@ -24,6 +24,7 @@ class MLP:
         activation: "tanh", "relu" or "erf".
         weight: variance of the weights of a layer, times its width.
         bias: variance of the biases.
+        outputs: how many; a call returns the first one.
 
     Source: Li et al. 2024, arXiv 2305.20028, for both variances.
     """
@@ -32,6 +33,7 @@ class MLP:
     activation: str = "tanh"
     weight: float = 10.0
     bias: float = 1.3
+    outputs: int = 1
 
     def __post_init__(self):
         """Refuse a network that is none."""
@@ -47,8 +49,14 @@ class MLP:
         """Return the number of parameters for `d` inputs."""
         return sum((a + 1) * b for a, b in self._shapes(d))
 
+    def last(self, d: int) -> int:
+        """Return how many of them are the last layer's, at the end."""
+        a, b = self._shapes(d)[-1]
+        return (a + 1) * b
+
     def _shapes(self, d: int) -> list[tuple[int, int]]:
-        return list(zip((d, *self.widths), (*self.widths, 1), strict=True))
+        ends = (*self.widths, self.outputs)
+        return list(zip((d, *self.widths), ends, strict=True))
 
     def _layers(self, params: jax.Array, d: int) -> Iterator[tuple]:
         at = 0
@@ -64,8 +72,16 @@ class MLP:
         x: jax.Array,  # (d,) in the unit cube
     ) -> jax.Array:
         """Return the output at one point."""
+        return self.all(params, x)[0]
+
+    def all(
+        self,
+        params: jax.Array,  # (p,)
+        x: jax.Array,  # (d,) in the unit cube
+    ) -> jax.Array:
+        """Return all outputs at one point, (outputs,)."""
         *hidden, (weight, bias) = self._layers(params, x.shape[0])
         h = x - 0.5
         for w, b in hidden:
             h = ACTIVATIONS[self.activation](h @ w + b)
-        return (h @ weight + bias)[0]
+        return h @ weight + bias

@@ -1,6 +1,7 @@
 """A mixture of Gaussian processes: particles of the hyper-posterior of each output."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from pfnbo.data import Data
 from pfnbo.predictive import Mixture, Normal
 from pfnbo.surrogates.draws import NoiseFree, Path
 from pfnbo.surrogates.gp import GPPosterior
+from pfnbo.surrogates.members import tempered
 
 
 @jax.tree_util.register_dataclass
@@ -18,6 +20,7 @@ class ParticlePosterior:
 
     members: GPPosterior  # of (outputs * k) outputs, those of one output together
     log_weight: jax.Array  # (outputs, k), normalised
+    diagnostics: Any = None  # of the inference
 
     def predict(
         self,
@@ -59,6 +62,20 @@ class ParticlePosterior:
         """Return the means of the latent outputs, (outputs, q)."""
         return self._average(self.members.means(x))
 
+    def sample(
+        self,
+        key: jax.Array,
+        x: jax.Array,  # (q, d)
+        n: int,
+    ) -> jax.Array:
+        """Return `n` joint draws of the latent outputs, (n, outputs, q)."""
+        pick, draw = jax.random.split(key)
+        outputs = len(self.log_weight)
+        member = jax.random.categorical(pick, self.log_weight, shape=(n, outputs))
+        each = self.members.sample(draw, x, n)
+        each = each.reshape(n, *self.log_weight.shape, -1)
+        return jnp.take_along_axis(each, member[:, :, None, None], 2)[:, :, 0]
+
     def path(self, key: jax.Array) -> Path:
         """Return one joint draw of the latent outputs, of one member each."""
         pick, draw = jax.random.split(key)
@@ -73,22 +90,21 @@ class ParticlePosterior:
         outputs, k = self.log_weight.shape
         rows = jnp.arange(outputs) * k + member
         m = self.members
-        return GPPosterior(
-            m.theta[rows],
-            m.x,
-            m.rows[rows],
-            m.y[rows],
-            m.seen[rows],
-            m.root[rows],
-            m.alpha[rows],
-            m.evidence[rows],
-            m.kernel,
-        )
+        shared: Any = None  # all members have the same x
+        picked = jax.tree.map(lambda a: a[rows], replace(m, x=shared))
+        return replace(picked, x=m.x)
 
     def condition(self, data: Data) -> "ParticlePosterior":
-        """Return the posterior after other data, particles and weights unchanged."""
-        repeated = repeat(data, self.log_weight.shape[1])
-        return ParticlePosterior(self.members.condition(repeated), self.log_weight)
+        """Return the posterior after other data, members weighed by their evidence.
+
+        Each member is exact. Where the evidence would leave too few of them effective,
+        only as high a power of it counts as does not.
+        """
+        members = self.members.condition(repeat(data, self.log_weight.shape[1]))
+        gain = self._apart(members.log_likelihood - self.members.log_likelihood)
+        power = jax.vmap(tempered)(self.log_weight, gain)
+        log_weight = jax.nn.log_softmax(self.log_weight + power[:, None] * gain)
+        return replace(self, members=members, log_weight=log_weight)
 
     @property
     def x(self) -> jax.Array:

@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 import pfnbo
-from pfnbo import GP, HMC, MLP, NNGP, SGHMC, Ensemble, Laplace, TProcess
+from pfnbo import (
+    DKL,
+    GP,
+    HMC,
+    MLP,
+    NNGP,
+    NUTS,
+    SAAS,
+    SGHMC,
+    Ensemble,
+    Laplace,
+    NeuralLinear,
+    TProcess,
+)
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
@@ -17,11 +30,14 @@ SURROGATES = {
     "gp": GP(steps=20),
     "nngp": NNGP(steps=20),
     "tprocess": TProcess(GP(steps=20, warp=False)),
+    "dkl": DKL(NET, GP(steps=20, warp=False, additive=False), folds=2, steps=20),
     "laplace": Laplace(NET),
-    # Without its doubt about the features it takes noise to be honest.
+    # Without doubt about the features it takes noise to be honest.
     "last_layer": Laplace(NET, last_layer=True, noise=0.2),
+    "neural_linear": NeuralLinear(NET, noise=0.2, steps=60),
     "ensemble": Ensemble(8, NET, steps=12),
     "hmc": HMC(NET, chains=2, warmup=40, draws=40, kept=16, leapfrogs=20),
+    "saas": SAAS(nuts=NUTS(warmup=60, draws=40, kept=8, depth=4)),
     "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
 pytestmark = pytest.mark.filterwarnings(

@@ -130,6 +130,31 @@ def test_smoothing_keeps_mean_and_variance():
     np.testing.assert_allclose(epistemic + aleatoric, observed.var, rtol=1e-9)
 
 
+def test_heads_learn_where_the_noise_is():
+    x = np.linspace(0, 1, 64)[:, None]
+    sd = np.where(x[:, 0] < 0.5, 0.05, 0.7)
+    y = np.sin(4 * x[:, 0]) + sd * RNG.normal(size=64)
+    model = Ensemble(6, MLP((12,)), heads=True)
+    posterior = model.fit(KEY, pad(x, y[None], 64))
+    epistemic, aleatoric = jax.vmap(posterior.parts)(jnp.asarray([[0.25], [0.8]]))
+    quiet, loud = np.sqrt(aleatoric[:, 0])
+    assert loud > 4 * quiet and 0.35 < loud < 1.4
+    observed = jax.vmap(posterior.observe)(jnp.asarray([[0.25], [0.8]]))
+    np.testing.assert_allclose(epistemic + aleatoric, observed.var, rtol=1e-9)
+    assert quiet**2 < float(posterior.noise[0]) < loud**2
+    # A surprise moves the members more where there is less noise.
+    more = np.append(x, [[0.26], [0.81]], 0)
+    shifts = []
+    for at, place in ((64, 0.25), (65, 0.8)):
+        values = np.append(y, [np.nan, np.nan])
+        values[at] = float(posterior.means(jnp.asarray(more[at][None]))[0, 0]) + 0.4
+        after = posterior.condition(pad(more, values[None], 128))
+        new = jnp.asarray([[place]])
+        shift = after.means(new) - posterior.means(new)
+        shifts.append(float(shift[0, 0]) / float(epistemic[len(shifts), 0]))
+    assert shifts[0] > 2 * shifts[1] > 0
+
+
 def test_draws_are_members():
     prior = _prior_draws(4)
     values = _values(prior)
