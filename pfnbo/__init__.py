@@ -15,6 +15,7 @@ from pfnbo.errors import (
 from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.space import Space
+from pfnbo.surrogates.cascade import Cascade
 from pfnbo.surrogates.ensemble import Ensemble
 from pfnbo.surrogates.gp import GP
 from pfnbo.surrogates.hmc import HMC
@@ -39,6 +40,7 @@ __all__ = [
     "PFN",
     "PFNRegressor",
     "SGHMC",
+    "Cascade",
     "Categorical",
     "CheckpointError",
     "Ensemble",

@@ -15,8 +15,9 @@ from pfnbo.data import Data, bucket, pad
 from pfnbo.known import Known
 from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
-from pfnbo.maximize.gradient import Region, propose
+from pfnbo.maximize.gradient import Region, Screen, propose
 from pfnbo.space import Space
+from pfnbo.surrogates.cascade import CascadePosterior
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import GP, GPPosterior
 from pfnbo.views import constraint_views, label_views, objective_views, stack
@@ -129,7 +130,10 @@ class Strategy:
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
             args = _arguments(name, draw, goal, posterior, usable)
-            search = game.propose if game.suits(space.grid) else propose
+            search: Any = game.propose
+            if not game.suits(space.grid):
+                cheap = _screen(name, draw, thresholds, feasible, posterior, usable)
+                search = partial(propose, cheap=cheap)
             if known is not None:
                 search = partial(allowed.propose, known=known)
             if anchors is not None:
@@ -228,6 +232,15 @@ def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable):
     if name == "nei":
         return _noise_free(key, posterior, goal.thresholds, usable)
     return goal, posterior
+
+
+def _screen(name: str, key, thresholds, feasible, posterior: Any, usable):
+    """Return what screens for a cascade; None where the posterior is none."""
+    if not isinstance(posterior, CascadePosterior):
+        return None
+    goal = _goal(np.asarray(posterior.cheap.fitted[0]), thresholds, feasible)
+    args = _arguments(name, key, goal, posterior.cheap, usable)
+    return Screen(args, posterior.share)
 
 
 @jax.jit

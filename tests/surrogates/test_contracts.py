@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pfnbo
-from pfnbo import GP, HMC, MLP, NNGP, SGHMC, Ensemble, Laplace, TProcess
+from pfnbo import GP, HMC, MLP, NNGP, SGHMC, Cascade, Ensemble, Laplace, TProcess
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
@@ -21,6 +21,7 @@ SURROGATES = {
     # Without its doubt about the features it takes noise to be honest.
     "last_layer": Laplace(NET, last_layer=True, noise=0.2),
     "ensemble": Ensemble(8, NET, steps=12),
+    "cascade": Cascade(Ensemble(8, NET, steps=12), 4),
     "hmc": HMC(NET, chains=2, warmup=40, draws=40, kept=16, leapfrogs=20),
     "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
@@ -180,7 +181,7 @@ def test_unseen_rows_change_nothing(posterior, model):
 
 @pytest.mark.parametrize(
     "name, acquisition",
-    [("ensemble", "nei"), ("ensemble", "thompson"), ("laplace", "nei")],
+    [("ensemble", "nei"), ("cascade", "thompson"), ("laplace", "nei")],
 )
 def test_it_optimizes_under_constraints_and_in_batches(name, acquisition):
     with jax.enable_x64(False):
