@@ -25,6 +25,7 @@ from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
 from pfnbo.surrogates.sghmc import SGHMC
 from pfnbo.surrogates.student import TProcess
+from pfnbo.surrogates.weights import WeightPrior
 
 if TYPE_CHECKING:
     from pfnbo.regressor import PFNRegressor
@@ -57,6 +58,7 @@ __all__ = [
     "SpaceError",
     "TProcess",
     "TellError",
+    "WeightPrior",
     "optimize",
 ]
 

@@ -12,6 +12,7 @@ from pfnbo.errors import SettingError
 from pfnbo.surrogates.gauss_newton import Table, candidates, minimize, most_likely
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
+from pfnbo.surrogates.weights import WeightPrior, suited, weights, whitened
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Ensemble:
         noise: None learns the noise by Laplace's evidence; a number is its standard
             deviation in units of the standardised output, at least 0.001.
         steps: of the training of each.
+        prior: of the weights; None has all unit normal.
 
     Source: Pearce et al. 2020, arXiv 1810.05546 (anchors); Bardsley et al. 2014
     (randomise, then optimise).
@@ -36,6 +38,7 @@ class Ensemble:
     network: MLP = MLP()
     noise: float | None = None
     steps: int = 30
+    prior: WeightPrior | None = None
 
     def __post_init__(self):
         """Refuse an ensemble of one."""
@@ -45,21 +48,23 @@ class Ensemble:
     def fit(self, key: jax.Array, data: Data) -> MemberPosterior:
         """Return members of every output."""
         noises = candidates(self.noise, data.x.dtype)
+        prior = suited(self.prior, self.network, data.x)
         params, noise = _train(
-            key, data, noises, self.network, self.members, self.steps
+            key, data, noises, prior, self.network, self.members, self.steps
         )
         return posterior_of(data, params, noise, self.network)
 
 
 @functools.partial(jit, static_argnames=("network", "members", "steps"))
-def _train(key, data: Data, noises, network: MLP, members: int, steps: int):
+def _train(key, data: Data, noises, prior, network: MLP, members: int, steps: int):
     """Return parameters (outputs, members, p) and noise variances."""
+    unit = whitened(network, prior)
 
     def one(key, y, seen):
         keys = jax.random.split(key, 1 + members)
         table = Table(data.x, y, seen)
         if len(noises) > 1:
-            _, noise = most_likely(keys[0], network, table, noises, steps)
+            _, noise = most_likely(keys[0], unit, table, noises, steps)
         else:
             noise = noises[0]
 
@@ -69,8 +74,9 @@ def _train(key, data: Data, noises, network: MLP, members: int, steps: int):
             anchor = jax.random.normal(to_anchor, size, y.dtype)
             error = jnp.sqrt(noise) * jax.random.normal(to_error, y.shape, y.dtype)
             own = table._replace(y=jnp.where(seen, y + error, 0))
-            return minimize(network, own, anchor, anchor, noise, steps)
+            return minimize(unit, own, anchor, anchor, noise, steps)
 
-        return jax.vmap(member)(keys[1:]), jnp.full(members, noise)
+        z = jax.vmap(member)(keys[1:])
+        return weights(prior, z), jnp.full(members, noise)
 
     return jax.vmap(one)(jax.random.split(key, len(data.y)), data.y, data.seen)
