@@ -24,6 +24,7 @@ from pfnbo.surrogates.mlp import MLP
 from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
 from pfnbo.surrogates.sghmc import SGHMC
+from pfnbo.surrogates.sparse import SparseVI
 from pfnbo.surrogates.student import TProcess
 from pfnbo.surrogates.weights import WeightPrior
 
@@ -56,6 +57,7 @@ __all__ = [
     "SettingError",
     "Space",
     "SpaceError",
+    "SparseVI",
     "TProcess",
     "TellError",
     "WeightPrior",

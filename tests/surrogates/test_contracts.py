@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 import pfnbo
-from pfnbo import GP, HMC, MLP, NNGP, SGHMC, Cascade, Ensemble, Laplace, TProcess
+from pfnbo import (
+    GP,
+    HMC,
+    MLP,
+    NNGP,
+    SGHMC,
+    Cascade,
+    Ensemble,
+    Laplace,
+    SparseVI,
+    TProcess,
+)
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
@@ -23,6 +34,7 @@ SURROGATES = {
     "ensemble": Ensemble(8, NET, steps=12),
     "cascade": Cascade(Ensemble(8, NET, steps=12), 4),
     "hmc": HMC(NET, chains=2, warmup=40, draws=40, kept=16, leapfrogs=20),
+    "sparse": SparseVI(NET, 0.7, draws=16, steps=600),
     "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
 pytestmark = pytest.mark.filterwarnings(
