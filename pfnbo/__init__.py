@@ -15,6 +15,7 @@ from pfnbo.errors import (
 from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.space import Space
+from pfnbo.surrogates.cascade import Cascade
 from pfnbo.surrogates.dkl import DKL, NeuralLinear
 from pfnbo.surrogates.ensemble import Ensemble
 from pfnbo.surrogates.gp import GP
@@ -25,7 +26,9 @@ from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
 from pfnbo.surrogates.saas import NUTS, SAAS, FullyBayesianGP
 from pfnbo.surrogates.sghmc import SGHMC
+from pfnbo.surrogates.sparse import SparseVI
 from pfnbo.surrogates.student import TProcess
+from pfnbo.surrogates.weights import WeightPrior
 
 if TYPE_CHECKING:
     from pfnbo.regressor import PFNRegressor
@@ -44,6 +47,7 @@ __all__ = [
     "PFNRegressor",
     "SAAS",
     "SGHMC",
+    "Cascade",
     "Categorical",
     "CheckpointError",
     "Ensemble",
@@ -60,8 +64,10 @@ __all__ = [
     "SettingError",
     "Space",
     "SpaceError",
+    "SparseVI",
     "TProcess",
     "TellError",
+    "WeightPrior",
     "optimize",
 ]
 

@@ -19,9 +19,10 @@ from pfnbo.errors import SettingError
 from pfnbo.known import Known
 from pfnbo.maximize import game, trust
 from pfnbo.maximize import known as allowed
-from pfnbo.maximize.gradient import Region, propose
+from pfnbo.maximize.gradient import Region, Screen, propose
 from pfnbo.observations import Observations
 from pfnbo.space import Space
+from pfnbo.surrogates.cascade import CascadePosterior
 from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import COARSE, GP, GPPosterior
 from pfnbo.views import (
@@ -116,17 +117,21 @@ class Strategy:
             region = self._region(space, seen, pending, posterior)
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
-            args = _arguments(name, draw, goal, posterior, usable, region)
-            search = game.propose if game.suits(space.grid) else propose
-            if known is not None:
-                search = partial(allowed.propose, known=known)
+            score = (_SCORES if seen.earlier is None else _LATER)[name]
+            weight = np.asarray(CONFIDENCE / max(len(seen.f), 1))
+
+            def read(goal: Goal, posterior: Any) -> Any:
+                args = _arguments(name, draw, goal, posterior, usable, region)
+                return args if belief is None else (args, belief, weight)
+
+            if belief is not None:
+                score = _GUIDED[score]
+            args = read(goal, posterior)
+            cheap = _screen(read, thresholds, feasible, posterior)
             if anchors is not None:
                 centres = np.concatenate([region.centres, anchors])
                 region = replace(region, centres=centres)
-            score = (_SCORES if seen.earlier is None else _LATER)[name]
-            if belief is not None:
-                weight = np.asarray(CONFIDENCE / max(len(seen.f), 1))
-                score, args = _GUIDED[score], (args, belief, weight)
+            search = _maximizer(space, known, cheap)
             row, value = search(key, score, args, region, space.grid)
         return None if value == -np.inf else row
 
@@ -296,6 +301,23 @@ def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable, regio
     if name == "nei":
         return _noise_free(key, posterior, goal.thresholds, usable)
     return goal, posterior
+
+
+def _screen(read: Callable, thresholds, feasible, posterior: Any) -> Screen | None:
+    """Return what screens for a cascade; None where the posterior is none."""
+    if not isinstance(posterior, CascadePosterior):
+        return None
+    goal = _goal(np.asarray(posterior.cheap.fitted[0]), thresholds, feasible)
+    return Screen(read(goal, posterior.cheap), posterior.share)
+
+
+def _maximizer(space: Space, known: Known | None, cheap: Screen | None) -> Callable:
+    """Return what proposes in a space; only one of them is screened for."""
+    if known is not None:
+        return partial(allowed.propose, known=known)
+    if game.suits(space.grid):
+        return game.propose
+    return partial(propose, cheap=cheap)
 
 
 @jax.jit

@@ -5,8 +5,9 @@ Discrete columns are relaxed, rounded and exchanged in between.
 """
 
 import functools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -38,6 +39,15 @@ class Region:
     taken: jax.Array  # (n, columns) rows that must not come again, NaN to pad
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Screen:
+    """A cheaper form of the score, which passes on the best of the candidates."""
+
+    args: Any  # of the score
+    share: float = field(metadata=dict(static=True))
+
+
 class Pool(NamedTuple):
     """The best rows so far, best first."""
 
@@ -60,6 +70,7 @@ def propose(
     args: Any,
     region: Region,
     grid: Grid,
+    cheap: Screen | None = None,
 ) -> tuple[np.ndarray, float]:
     """Return the best legal row `(columns,)` found and its score.
 
@@ -69,19 +80,20 @@ def propose(
         args: pytree of everything `score` needs.
         region: box, incumbents and taken rows.
         grid: the discrete structure of the cube.
+        cheap: what sees all candidates first; None scores all in full.
 
     Returns:
         A score of `-inf` says that every candidate is taken.
     """
-    found = pool(key, score, args, region, grid, sobol(region.low.shape[0]))
+    found = pool(key, score, args, region, grid, sobol(region.low.shape[0]), cheap)
     return np.asarray(found.rows[0]), float(found.values[0])
 
 
 @functools.partial(jit, static_argnames="score")
-def pool(key, score, args, region: Region, grid: Grid, points) -> Pool:
+def pool(key, score, args, region: Region, grid: Grid, points, cheap=None) -> Pool:
     """Return the best rows found; `points` are of `sobol`, the rest as of `propose`."""
     first, *rest = jax.random.split(key, 1 + (ROUNDS if grid.stepped else 0))
-    best = _starts(first, score, args, region, grid, points)
+    best = _starts(first, score, args, region, grid, points, cheap)
     if not rest:
         best = _polish(best, score, args, region, grid)
     for fold in rest:
@@ -92,8 +104,8 @@ def pool(key, score, args, region: Region, grid: Grid, points) -> Pool:
     return best
 
 
-def _starts(key, score, args, region: Region, grid: Grid, points) -> Pool:
-    rows, values = screen(key, score, args, region, grid, points)
+def _starts(key, score, args, region: Region, grid: Grid, points, cheap) -> Pool:
+    rows, values = screen(key, score, args, region, grid, points, cheap)
     # The incumbents themselves are taken, but the best places to climb from.
     centres = jax.vmap(grid.snap)(region.centres)
     values, order = jax.lax.top_k(values, POLISHED - len(centres))
@@ -175,10 +187,14 @@ def slope(score, args, x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 @functools.partial(jax.jit, static_argnames="score")
-def screen(key, score, args, region: Region, grid: Grid, points):
+def screen(key, score, args, region: Region, grid: Grid, points, cheap=None):
     """Return candidate rows `(r, columns)` and what each is worth `(r,)`."""
     shift, around = jax.random.split(key)
     rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
+    if cheap is not None:
+        count = max(POLISHED, math.ceil(cheap.share * len(rows)))
+        first = _worths(score, cheap.args, region, rows)
+        rows = rows[jax.lax.top_k(first, count)[1]]
     return rows, _worths(score, args, region, rows)
 
 

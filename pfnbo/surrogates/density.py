@@ -9,7 +9,8 @@ import numpy as np
 
 from pfnbo.data import Data
 from pfnbo.surrogates.ensemble import Ensemble
-from pfnbo.surrogates.mlp import MLP
+from pfnbo.surrogates.mlp import MLP, Network
+from pfnbo.surrogates.weights import WeightPrior, suited, weights
 
 LOG_NOISE = (math.log(0.1), 0.3)  # mean and deviation of the noise's log a priori
 FIXED = 1e-4  # the deviation that stands for none
@@ -25,28 +26,38 @@ class Sampling(NamedTuple):
     places: np.ndarray  # (outputs * chains, p + 1): weights and scaled log noise
     mean: np.ndarray  # () of the log noise
     sd: np.ndarray
+    prior: WeightPrior | None  # of the weights
 
 
 def prepare(
-    key: jax.Array, data: Data, network: MLP, noise: float | None, chains: int
+    key: jax.Array,
+    data: Data,
+    network: MLP,
+    noise: float | None,
+    chains: int,
+    prior: WeightPrior | None = None,
 ) -> Sampling:
     """Return starts that are members of an ensemble, near the posterior already."""
-    first = Ensemble(chains, network, noise).fit(key, data)
+    first = Ensemble(chains, network, noise, prior=prior).fit(key, data)
+    params = np.asarray(first.params)
     mean, sd = LOG_NOISE if noise is None else (math.log(max(noise, 1e-3)), FIXED)
+    prior = suited(prior, network, np.asarray(data.x, np.float32))
+    if prior is not None:
+        params = (params - prior.mean) / prior.sd
     level = np.zeros((*first.noises.shape, 1))
-    places = np.concatenate([first.params, level], -1).astype(np.float32)
+    places = np.concatenate([params, level], -1).astype(np.float32)
     x, y = (np.asarray(a, np.float32) for a in (data.x, data.y))
     single = Data(x, y, np.asarray(data.seen))  # type: ignore[arg-type]
     places = places.reshape(-1, places.shape[-1])
-    return Sampling(single, places, np.float32(mean), np.float32(sd))  # type: ignore[arg-type]
+    return Sampling(single, places, np.float32(mean), np.float32(sd), prior)  # type: ignore[arg-type]
 
 
-def values(network: MLP, params: jax.Array, x: jax.Array) -> jax.Array:
+def values(network: Network, params: jax.Array, x: jax.Array) -> jax.Array:
     """Return the outputs of a network at rows `(n, d)`, (n,)."""
     return jax.vmap(network, (None, 0))(params, x)
 
 
-def log_density(network: MLP, x, y, seen, place, mean, sd) -> jax.Array:
+def log_density(network: Network, x, y, seen, place, mean, sd) -> jax.Array:
     """Log density of weights and scaled log noise, all unit normal a priori."""
     log_noise = mean + sd * place[-1]
     miss = jnp.where(seen, y - values(network, place[:-1], x), 0)
@@ -59,8 +70,10 @@ def thinned(
     begin: Sampling,
     count: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """Return parameters (outputs, count, p) spread over all draws, and noises."""
+    """Return weights (outputs, count, p) spread over all draws, and noises."""
     pool = places.reshape(len(begin.data.y), -1, places.shape[-1])
     picks = np.linspace(0, pool.shape[1] - 1, count).round().astype(int)
     kept = pool[:, picks]
-    return kept[..., :-1], jnp.exp(2 * (begin.mean + begin.sd * kept[..., -1]))
+    return weights(begin.prior, kept[..., :-1]), jnp.exp(
+        2 * (begin.mean + begin.sd * kept[..., -1])
+    )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from pfnbo.factor import inverse_root
-from pfnbo.surrogates.mlp import MLP
+from pfnbo.surrogates.mlp import Network
 
 NOISES = (0.01, 0.03, 0.1, 0.3)  # standard deviations tried
 LOG_NOISE = (-3.5, 1.0)  # mean and deviation of the normal prior of their logarithms
@@ -24,20 +24,20 @@ class Table(NamedTuple):
     seen: jax.Array  # (n,) bool
 
 
-def jacobian(network: MLP, params: jax.Array, table: Table) -> jax.Array:
+def jacobian(network: Network, params: jax.Array, table: Table) -> jax.Array:
     """Return the slopes of the outputs at the data, (n, p), 0 where unseen."""
     slopes = jax.vmap(jax.grad(network), (None, 0))(params, table.x)
     return jnp.where(table.seen[:, None], slopes, 0)
 
 
-def residuals(network: MLP, params: jax.Array, table: Table) -> jax.Array:
+def residuals(network: Network, params: jax.Array, table: Table) -> jax.Array:
     """Return what the network lacks at the data, (n,)."""
     f = jax.vmap(network, (None, 0))(params, table.x)
     return jnp.where(table.seen, table.y - f, 0)
 
 
 def minimize(
-    network: MLP,
+    network: Network,
     table: Table,
     start: jax.Array,  # (p,)
     anchor: jax.Array,  # (p,)
@@ -74,7 +74,7 @@ def minimize(
 
 
 def log_evidence(
-    network: MLP, table: Table, params: jax.Array, noise: jax.Array
+    network: Network, table: Table, params: jax.Array, noise: jax.Array
 ) -> jax.Array:
     """Return Laplace's log evidence of the noise up to a constant.
 
@@ -90,7 +90,7 @@ def log_evidence(
 
 
 def most_likely(
-    key: jax.Array, network: MLP, table: Table, noises: jax.Array, steps: int
+    key: jax.Array, network: Network, table: Table, noises: jax.Array, steps: int
 ) -> tuple[jax.Array, jax.Array]:
     """Return parameters (p,) and the noise variance of highest evidence.
 

@@ -1,7 +1,7 @@
 """Bayesian networks of finite width, sampled by Hamiltonian Monte Carlo."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from pfnbo.surrogates.density import (
 )
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
+from pfnbo.surrogates.weights import WeightPrior, whitened
 
 SAMPLERS = ("hmc", "nuts")
 
@@ -43,6 +44,7 @@ class HMC:
         kept: members of the posterior, spread over all draws.
         leapfrogs: steps of one trajectory of "hmc".
         sampler: "hmc" or "nuts".
+        prior: of the weights; None has all unit normal.
 
     Source: Li et al. 2024, arXiv 2305.20028; Cabezas et al. 2024, arXiv 2402.10797.
     """
@@ -55,6 +57,7 @@ class HMC:
     kept: int = 64
     leapfrogs: int = 100
     sampler: str = "hmc"
+    prior: WeightPrior | None = None
 
     def __post_init__(self):
         """Refuse settings under which nothing can be learned or diagnosed."""
@@ -71,9 +74,9 @@ class HMC:
         says what to change.
         """
         start, sample = jax.random.split(key)
-        begin = prepare(start, data, self.network, self.noise, self.chains)
+        begin = prepare(start, data, self.network, self.noise, self.chains, self.prior)
         with jax.enable_x64(False):
-            drawn = _sample(sample, begin, self)
+            drawn = _sample(sample, begin, replace(self, prior=None))
         params, noises, diagnostics = jax.tree.map(np.asarray, drawn)
         longer = f"HMC(warmup={2 * self.warmup}, draws={2 * self.draws})"
         calmer = "HMC(noise=0.1), or more, or HMC(network=MLP(weight=4.0))"
@@ -84,20 +87,21 @@ class HMC:
 @functools.partial(jit, static_argnames="model")
 def _sample(key, begin: Sampling, model: HMC) -> Any:
     """Return parameters (outputs, kept, p), noise variances and diagnostics."""
-    data, starts, mean, sd = begin
+    data, starts, mean, sd, prior = begin
+    network = whitened(model.network, prior)
     outputs, chains = len(data.y), model.chains
     keys = jax.random.split(key, outputs * chains)
     y, seen = (jnp.repeat(a, chains, 0) for a in (data.y, data.seen))
 
     def chain(key, start, y, seen):
-        density = functools.partial(log_density, model.network, data.x, y, seen)
+        density = functools.partial(log_density, network, data.x, y, seen)
         return _chain(key, lambda p: density(p, mean, sd), start, model)
 
     places, info = jax.vmap(chain)(keys, starts, y, seen)
     by_output, diverged, accepted = (
         a.reshape(outputs, chains, *a.shape[1:]) for a in (places, *info)
     )
-    f = jax.vmap(jax.vmap(jax.vmap(lambda p: values(model.network, p[:-1], data.x))))(
+    f = jax.vmap(jax.vmap(jax.vmap(lambda p: values(network, p[:-1], data.x))))(
         by_output
     )
     r_hat, ess = jax.vmap(agreement)(f, data.seen)

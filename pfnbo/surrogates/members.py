@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pfnbo.data import Data
 from pfnbo.predictive import Mixture, Normal
@@ -180,6 +181,18 @@ def posterior_of(
         diagnostics,
         network,
         heads,
+    )
+
+
+def few(posterior: MemberPosterior, count: int) -> MemberPosterior:
+    """Return the posterior of `count` of the members that a fit returned."""
+    # Members of a chain follow each other: those far apart are of several chains.
+    picks = np.linspace(0, posterior.noises.shape[1] - 1, count).round().astype(int)
+    return posterior_of(
+        Data(posterior.x, posterior.y, posterior.seen),
+        posterior.params[:, picks],
+        posterior.noises[:, picks],
+        posterior.network,
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,18 @@ import jax.numpy as jnp
 from pfnbo.errors import SettingError
 
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "erf": jax.scipy.special.erf}
+
+
+class Network(Protocol):
+    """A function of the point whose parameters are one vector."""
+
+    def size(self, d: int) -> int:
+        """Return the number of parameters for `d` inputs."""
+        ...
+
+    def __call__(self, params: jax.Array, x: jax.Array) -> jax.Array:
+        """Return the output at one point `(d,)`."""
+        ...
 
 
 @dataclass(frozen=True)

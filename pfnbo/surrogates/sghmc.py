@@ -74,7 +74,7 @@ class SGHMC:
 @functools.partial(jit, static_argnames="model")
 def _sample(key, begin: Sampling, model: SGHMC) -> tuple[jax.Array, jax.Array]:
     """Return parameters (outputs, kept, p) and noise variances."""
-    data, starts, mean, sd = begin
+    data, starts, mean, sd, _ = begin
     y, seen = (jnp.repeat(a, model.chains, 0) for a in (data.y, data.seen))
 
     def chain(key, start, y, seen):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pfnbo import Categorical, Float, Int, Space
-from pfnbo.maximize.gradient import Region, propose
+from pfnbo.maximize.gradient import Region, Screen, propose, screen, sobol
 from pfnbo.space import SAME_POINT, contains
 
 KEY = jax.random.key(0)
@@ -208,3 +208,23 @@ def test_proposals_of_mixed_spaces_are_legal():
         points = itertools.product(range(2, 61), np.linspace(0, 1, 101), "uv")
         rows = np.stack([space.encode(point) for point in points])
         assert value > np.max(_all(_ridge, args, rows)) - 1e-9
+
+
+def test_a_screen_passes_on_what_it_likes_best():
+    seen = Region(*(jnp.asarray(a) for a in vars(_region(2)).values()))
+    likes, wants = _bowl((0.2, 0.8)), _bowl((0.6, 0.1))
+    rows, values = screen(KEY, _valley, wants, seen, BOX.grid, sobol(2))
+    first = Screen(likes, 0.1)
+    few, their = screen(KEY, _valley, wants, seen, BOX.grid, sobol(2), first)
+    cheap = np.array([_valley(likes, x) for x in np.asarray(rows)])
+    best = np.argsort(-cheap, kind="stable")[: len(few)]
+    assert len(few) == -(-len(rows) // 10)
+    assert {*best.tolist()} >= {*np.flatnonzero(cheap > cheap[best[-1]]).tolist()}
+    np.testing.assert_allclose(np.sort(their), np.sort(np.asarray(values)[best]))
+
+
+def test_a_screen_of_the_score_itself_loses_nothing():
+    args = _bowl((0.62, 0.17))
+    row, value = propose(KEY, _valley, args, _region(2), BOX.grid, Screen(args, 0.1))
+    np.testing.assert_array_equal(row, _best(args, _region(2))[0])
+    assert value == _best(args, _region(2))[1]

@@ -15,9 +15,11 @@ from pfnbo import (
     NUTS,
     SAAS,
     SGHMC,
+    Cascade,
     Ensemble,
     Laplace,
     NeuralLinear,
+    SparseVI,
     TProcess,
 )
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
@@ -36,8 +38,10 @@ SURROGATES = {
     "last_layer": Laplace(NET, last_layer=True, noise=0.2),
     "neural_linear": NeuralLinear(NET, noise=0.2, steps=60),
     "ensemble": Ensemble(8, NET, steps=12),
+    "cascade": Cascade(Ensemble(8, NET, steps=12), 4),
     "hmc": HMC(NET, chains=2, warmup=40, draws=40, kept=16, leapfrogs=20),
     "saas": SAAS(nuts=NUTS(warmup=60, draws=40, kept=8, depth=4)),
+    "sparse": SparseVI(NET, 0.7, draws=16, steps=600),
     "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
 pytestmark = pytest.mark.filterwarnings(
@@ -196,7 +200,7 @@ def test_unseen_rows_change_nothing(posterior, model):
 
 @pytest.mark.parametrize(
     "name, acquisition",
-    [("ensemble", "nei"), ("ensemble", "thompson"), ("laplace", "nei")],
+    [("ensemble", "nei"), ("cascade", "thompson"), ("laplace", "nei")],
 )
 def test_it_optimizes_under_constraints_and_in_batches(name, acquisition):
     with jax.enable_x64(False):
