@@ -257,7 +257,9 @@ def _lengths(posterior: MemberPosterior) -> jax.Array:
 def _condition(posterior: MemberPosterior, data: Data) -> MemberPosterior:
     values = jax.vmap(posterior.values, out_axes=-1)(data.x)
     noises = jax.vmap(posterior.noise_at, out_axes=-1)(data.x)
-    new = data.seen & ~posterior.seen
+    more = data.seen.shape[1] - posterior.seen.shape[1]  # of a larger bucket
+    before = jnp.pad(posterior.seen, ((0, 0), (0, more)))
+    new = data.seen & ~before
     log_weight, move = jax.vmap(_update)(
         posterior.log_weight, values, noises, data.y, new
     )
@@ -265,7 +267,7 @@ def _condition(posterior: MemberPosterior, data: Data) -> MemberPosterior:
         posterior,
         x=jnp.asarray(data.x),
         y=jnp.asarray(data.y),
-        seen=data.seen | posterior.seen,
+        seen=data.seen | before,
         mix=move @ posterior.mix,
         log_weight=log_weight,
     )

@@ -414,6 +414,24 @@ def test_truss_without_its_redundant_bars(area):
     np.testing.assert_allclose(force, by_hand, atol=0.1)
 
 
+def test_conjugate_gradients_end_at_the_solution(area):
+    stress, u = truss.ten_bar_statics(area)
+    apart = [truss.ten_bar_statics(area, k)[1] - u for k in range(9)]
+    stiff = truss.STRETCH * (area * 1e7 / truss.LENGTH) @ truss.STRETCH.T
+    energy = [d @ stiff @ d for d in apart]  # what each step makes least
+    assert np.all(np.diff(energy) < 0) and energy[8] < 1e-12 * energy[0]
+    np.testing.assert_allclose(truss.ten_bar_statics(area, 8)[0], stress, rtol=1e-6)
+
+
+def test_lumped_masses_lower_the_frequencies_and_keep_the_mass():
+    area = np.random.default_rng(6).uniform(1e-4, 50e-4, 10)
+    lumped, true = (truss.ten_bar_frequencies(area, lumped=k) for k in (True, False))
+    assert np.all(lumped < true) and np.all(lumped > 0.8 * true)
+    # Bars without weight leave only the masses on the nodes.
+    light = [truss.ten_bar_frequencies(1e-9 * area, lumped=k) for k in (True, False)]
+    np.testing.assert_allclose(*light, rtol=1e-6)
+
+
 def test_truss_frequencies_from_element_matrices():
     area = np.random.default_rng(6).uniform(1e-4, 50e-4, 10)
     stiffness, mass = np.zeros((12, 12)), np.zeros((12, 12))
