@@ -15,7 +15,7 @@ CAPACITY, EMPTY, FULL = 5.0, 0.1, 0.8  # Ah, states of charge at start and end
 HIGHEST, HOTTEST = 4.2, 318.0  # V, K
 MODELS = ("SPM", "SPMe", "DFN")  # by fidelity
 PLATING = "Negative electrode surface potential difference at separator interface [V]"
-TIGHT = dict(rtol=1e-4, atol=1e-6)  # of the solver
+TIGHT: dict[str, Any] = dict(rtol=1e-4, atol=1e-6)  # of the solver
 
 
 @cache

@@ -4,6 +4,7 @@
 # pyright: reportMissingImports=false
 
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,7 @@ MODEL = """
 @cache
 def model(level: int) -> Any:
     """Return MuJoCo's model of the cart with the time step of a fidelity."""
-    import mujoco
-
+    mujoco: Any = import_module("mujoco")  # its names are made as it loads
     text = MODEL.format(step=STEPS[level])
     model = mujoco.MjModel.from_xml_string(text)
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
@@ -58,8 +58,7 @@ def ride(gains: np.ndarray, level: int) -> np.ndarray:
     Returns:
         A row for each step: position (m), both angles (rad), force asked for (N).
     """
-    import mujoco
-
+    mujoco: Any = import_module("mujoco")
     carts = model(level)
     state = mujoco.MjData(carts)
     state.qpos[1:] = 0.06, -0.04

@@ -42,7 +42,7 @@ def _farm(level: int) -> Any:
         ti_table=TURBULENCE,
         freq_table=np.outer(often, list(speeds.values())),
     )
-    model = FlorisModel("defaults")
+    model: Any = FlorisModel("defaults")  # its types are wrong
     model.set(wind_data=wind)
     return model
 
