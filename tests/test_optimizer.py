@@ -173,7 +173,7 @@ def test_points_outside_are_refused():
         dict(n_constraints=1.5),
         dict(n_constraints="stress"),
         dict(n_constraints=[1, 2]),
-        dict(acquisition="kg"),
+        dict(acquisition="entropy"),
         dict(trust_region="yes"),
         dict(surrogate="gp"),
         dict(maximize="yes"),
