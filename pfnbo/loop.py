@@ -222,7 +222,9 @@ def _bar(total: int, progress: bool, done: int) -> Any:
 
 
 def _brief(result: "Result") -> str:
+    times = result.time_suggest
+    took = f", {times[-1]:.2g} s to choose" if len(times) else ""
     if result.x is None:
-        return "nothing usable yet"
+        return f"nothing usable yet{took}"
     state = "" if result.success else f", violation {result.maxcv:.3g}"
-    return f"best {result.fun:.6g}{state}"
+    return f"best {result.fun:.6g}{state}{took}"
