@@ -223,7 +223,7 @@ def _bar(total: int, progress: bool, done: int) -> Any:
 
 def _brief(result: "Result") -> str:
     times = result.time_suggest
-    took = f", {times[-1]:.2g} s to choose" if len(times) else ""
+    took = f", {times[-1]:.3g} s to choose" if len(times) else ""
     if result.x is None:
         return f"nothing usable yet{took}"
     state = "" if result.success else f", violation {result.maxcv:.3g}"

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import pfnbo
+from pfnbo.compilation import enable_compilation_cache
 from pfnbo.maximize import game
 from pfnbo.problems import tables
 
@@ -119,6 +120,7 @@ def main() -> None:
     here = Path(__file__).with_name("results.csv")
     parser.add_argument("--results", type=Path, default=here)
     args = parser.parse_args()
+    enable_compilation_cache()
     done = read(args.results)
     seeds = [
         seed
