@@ -6,7 +6,6 @@ import jax
 import numpy as np
 
 SMALLEST_BUCKET = 32
-LARGE = 256  # rows above which a step between two powers saves more than it compiles
 
 
 @jax.tree_util.register_dataclass
@@ -22,9 +21,8 @@ class Data:
 
 
 def bucket(n: int) -> int:
-    """Return the padded size for `n` rows: a power of two, or 3/4 of a large one."""
-    size = max(SMALLEST_BUCKET, 1 << max(n - 1, 0).bit_length())
-    return 3 * size // 4 if size > LARGE and n <= 3 * size // 4 else size
+    """Return the padded size for `n` rows: a power of two, at least 32."""
+    return max(SMALLEST_BUCKET, 1 << max(n - 1, 0).bit_length())
 
 
 def pad(

@@ -5,11 +5,9 @@ from pfnbo.data import bucket, pad
 
 
 @pytest.mark.parametrize(
-    "n, size",
-    [(0, 32), (1, 32), (32, 32), (33, 64), (64, 64), (65, 128), (129, 256)]
-    + [(257, 384), (384, 384), (385, 512), (513, 768), (769, 1024)],
+    "n, size", [(0, 32), (1, 32), (32, 32), (33, 64), (64, 64), (65, 128)]
 )
-def test_buckets_are_few(n, size):
+def test_bucket_is_a_power_of_two(n, size):
     assert bucket(n) == size
 
 
