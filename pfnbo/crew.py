@@ -34,7 +34,8 @@ class Crew:
         self._executor, self._fn, self._size = executor, fn, size
         self._flying: dict[Future, Any] = {}
         self._ready: deque[Any] = deque()
-        self._took: deque[float] = deque(maxlen=RECENT)  # seconds of evaluations
+        # Seconds of evaluations; other threads append to it while it is read.
+        self._took: list[float] = []
 
     @property
     def busy(self) -> bool:
@@ -88,5 +89,5 @@ class Crew:
         # With one worker it would be a point chosen blindly each time.
         if self._size == 1 or not self._took or not suggestions:
             return 0
-        share = np.median(suggestions[-RECENT:]) / np.median(self._took)
+        share = np.median(suggestions[-RECENT:]) / np.median(self._took[-RECENT:])
         return min(math.ceil(self._size * share), self._size) if share > IDLE else 0
