@@ -2,19 +2,22 @@
 
 import contextlib
 import copy
+import functools
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pfnbo import checks
+from pfnbo.crew import Crew
 from pfnbo.errors import EvaluationError, ObjectiveError, StorageError
 from pfnbo.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
+
+HASTY = ("target", "timeout", "callback")  # ends that leave chosen points alone
 
 
 class Stops:
@@ -41,7 +44,12 @@ class Stops:
         """Return why no further evaluation begins, "" when one does."""
         if started >= self.n_trials:
             return "n_trials"
-        return "timeout" if time.monotonic() >= self.deadline else ""
+        return "timeout" if self.late else ""
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over in which evaluations begin."""
+        return time.monotonic() >= self.deadline
 
     def during(self, study: Optimizer) -> str:
         """Return why what is under evaluation is the last, "" when it is not."""
@@ -71,6 +79,7 @@ class Run:
     def __init__(self, fn, study: Optimizer, guess: bool, on_error: str) -> None:
         """Hold them together."""
         self.fn, self.study, self.on_error = fn, study, on_error
+        self.started = 0
         self.guess = guess  # whether the first return tells the constraints
 
     def learn(self, x: list, y: list, g: list) -> None:
@@ -82,28 +91,22 @@ class Run:
 
     def loop(self, stops: Stops, batch: int, executor, progress: bool) -> "Result":
         """Evaluate until something says stop, and return the result."""
-        started, reason, message = 0, "", ""
-        flying: dict[Any, Any] = {}
+        reason, message = "", ""
+        crew = None if executor is None else Crew(executor, self.fn, batch)
         ledger = self.study._ledger
         bar = _bar(stops.n_trials, progress, len(self.study._f) if ledger else 0)
         try:
-            while True:
-                while not reason and len(flying) < batch:
-                    reason = stops.before(started)
-                    asked = [] if reason else self.study.ask()
-                    if not asked:
-                        reason = reason or self._nothing()
-                        break
-                    started, point = started + 1, asked[0]
-                    reason = stops.during(self.study)
-                    if executor is None:
-                        self._finish(point, lambda p=point: self.fn(copy.copy(p)))
-                        reason = self._step(bar, stops) or reason
-                    else:
-                        flying[executor.submit(self.fn, copy.copy(point))] = point
-                if not flying:
+            reason = self._alone(stops, bar) if crew is None else ""
+            while crew is not None:
+                if crew.waiting and stops.late:
+                    reason = "timeout"
+                if reason in HASTY:
+                    crew.dismiss()
+                crew.launch()
+                reason = reason or self._fill(crew, stops)
+                if not crew.busy:
                     break
-                reason = self._collect(flying, bar, stops) or reason
+                reason = self._collect(crew, bar, stops) or reason
         except KeyboardInterrupt:
             reason, message = "interrupted", "interrupted: the best point so far"
         except Exception as error:
@@ -119,18 +122,46 @@ class Run:
             result.success, result.status = False, 2
         return result
 
+    def _alone(self, stops: Stops, bar) -> str:
+        """Evaluate here, one point after the other; return why no more."""
+        reason = ""
+        while not reason:
+            point, reason = self._ask(stops)
+            if point is not None:
+                self._finish(point, functools.partial(self.fn, copy.copy(point)))
+                reason = self._step(bar, stops) or reason
+        return reason
+
+    def _fill(self, crew: Crew, stops: Stops) -> str:
+        """Give the crew what it wants; return why there is no more."""
+        reason = ""
+        while not reason and crew.wants(self.study.time_suggest):
+            point, reason = self._ask(stops)
+            if point is not None:
+                crew.take(point)
+        return reason
+
+    def _ask(self, stops: Stops) -> tuple[Any, str]:
+        """Return a point or None, and why it is the last, "" when it is not."""
+        reason = stops.before(self.started)
+        asked = [] if reason else self.study.ask()
+        if not asked:
+            return None, reason or self._nothing()
+        self.started += 1
+        return asked[0], stops.during(self.study)
+
     def _nothing(self) -> str:
         """Return why the study asks for no further point."""
         ledger = self.study._ledger
         return "n_trials" if ledger and ledger.full else "exhausted"
 
-    def _collect(self, flying: dict[Any, Any], bar, stops: Stops) -> str:
+    def _collect(self, crew: Crew, bar, stops: Stops) -> str:
         """Record what has ended; after an exception, everything still under way."""
         reason, first_error = "", None
-        while flying:
-            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+        while crew.busy:
+            for point, call in crew.ended():
                 try:
-                    self._finish(flying.pop(future), future.result)
+                    self._finish(point, call)
                 except Exception as error:
                     first_error = first_error or error
                 reason = self._step(bar, stops) or reason
@@ -191,7 +222,9 @@ def _bar(total: int, progress: bool, done: int) -> Any:
 
 
 def _brief(result: "Result") -> str:
+    times = result.time_suggest
+    took = f", {times[-1]:.3g} s to choose" if len(times) else ""
     if result.x is None:
-        return "nothing usable yet"
+        return f"nothing usable yet{took}"
     state = "" if result.success else f", violation {result.maxcv:.3g}"
-    return f"best {result.fun:.6g}{state}"
+    return f"best {result.fun:.6g}{state}{took}"

@@ -74,7 +74,7 @@ def optimize(
         n_initial: size of the space-filling design, `x0` included.
         batch_size: points under evaluation at once.
         executor: any `concurrent.futures.Executor`; a new point is asked for as each
-            evaluation ends.
+            evaluation ends, or before where workers would wait for it.
         noise: "auto", or the standard deviation relative to that of `f`.
         surrogate: the model, by default an exact `GP`, with an additive share where
             there are no constraints and at most 15 dimensions.

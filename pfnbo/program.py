@@ -17,8 +17,8 @@ class Program:
 
     It runs in a folder of its own below `logs`, where its input, its output and what
     it wrote stay. In its command and its template `{name}` stands for the value of a
-    parameter, `{here}` for the folder that paths are relative to and `{folder}` for
-    that of the run.
+    parameter, for nothing where that is not active, `{here}` for the folder that paths
+    are relative to and `{folder}` for that of the run.
 
     Args:
         command: the program and its arguments.
@@ -61,6 +61,7 @@ class Program:
                 f"the parameters {lost} do not reach the program: write "
                 f"'{{{lost[0]}}}' in the command or the template, or input = \"json\"."
             )
+        self._nothing = dict.fromkeys(parameters, "")
         self._running: set[subprocess.Popen] = set()
 
     def __call__(self, x: Mapping[str, Any]) -> Any:
@@ -92,7 +93,7 @@ class Program:
     def _once(self, x: Mapping[str, Any]) -> Any:
         folder = _new_folder(self.logs)
         (folder / "point.json").write_text(json.dumps(x, default=repr))
-        words = dict(x) | {"here": self.here, "folder": folder}
+        words = self._nothing | dict(x) | {"here": self.here, "folder": folder}
         for name, text in self.template.items():
             (folder / name).write_text(_filled(text, words))
         self._run([_filled(word, words) for word in self.command], folder)

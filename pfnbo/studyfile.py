@@ -24,6 +24,9 @@ STUDY = {
     "seed": int,
     "prior": dict,
     "flip_rate": (int, float),
+    "target": (int, float),
+    "min_improvement": (int, float),
+    "timeout": (int, float),
     "workers": int,
     "storage": str,
     "name": str,
@@ -46,7 +49,9 @@ PARAMETER = {
     "integer": bool,
     "choices": list,
     "ordered": bool,
+    "when": dict,
 }
+STOPS = ("target", "min_improvement", "timeout")  # of a run, as in `optimize`
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,10 @@ class StudyFile:
         shared = ("constraints", "initial", "maximize", "seed", "prior", "flip_rate")
         return {names.get(k, k): self.facts[k] for k in shared if k in self.facts}
 
+    def stops(self) -> dict[str, Any]:
+        """Return the arguments of `optimize` that end a run before its last trial."""
+        return {k: self.facts[k] for k in STOPS if k in self.facts}
+
     def program(self) -> Program:
         """Return the program that evaluates a point."""
         facts = self.facts.get("program")
@@ -131,8 +140,12 @@ def _dimension(path: Path, name: str, given: Any) -> Any:
     given = dict(given)
     integer = given.pop("integer", False)
     kind = Categorical if "choices" in given else Int if integer else Float
-    scales = {"log", "step"} if kind is Float else {"log"}
-    fields = {"choices", "ordered"} if kind is Categorical else {"low", "high"} | scales
+    scales = {"log", "step", "when"} if kind is Float else {"log", "when"}
+    fields = (
+        {"choices", "ordered", "when"}
+        if kind is Categorical
+        else {"low", "high"} | scales
+    )
     needed = {"choices"} if kind is Categorical else {"low", "high"}
     if not needed <= set(given) <= fields:
         raise SettingError(

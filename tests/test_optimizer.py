@@ -88,6 +88,18 @@ def test_failures_alone_do_not_end_the_design():
     assert len(study.time_suggest) == 0
 
 
+def test_points_are_told_in_any_order():
+    study = Optimizer(BOX, seed=0, n_initial=9)
+    points = study.ask(4)
+    for told, number in enumerate((2, 0, 3, 1)):
+        study.tell(points[number], _bowl(points[number]))
+        left = [x for i, x in enumerate(points) if i not in (2, 0, 3, 1)[: told + 1]]
+        np.testing.assert_array_equal(study.pending, left)
+    np.testing.assert_array_equal(
+        study.result().x_iters, [points[number] for number in (2, 0, 3, 1)]
+    )
+
+
 def test_queued_points_are_asked_first():
     study = Optimizer(BOX, seed=0)
     study.enqueue([[0.5, 0.25], [0.0, 0.0]])

@@ -69,7 +69,10 @@ def test_points_reach_the_program_and_results_come_back(study, way, output, caps
     path = study(_program(words, more.get(way, "") + setting), code)
     (path.parent / "input.dat").write_text("{width};{rate};{count};{alloy}")
     assert main(["run", str(path), "--quiet"]) == 0
-    assert "6 evaluations: the best feasible point" in capsys.readouterr().out
+    assert (
+        "6 evaluations, ended by n_trials: the best feasible point"
+        in capsys.readouterr().out
+    )
     result = _stored(path)
     assert result.nfev == 6 and result.n_failed == 0
     for x, f, g in zip(result.x_iters, result.func_vals, result.constr, strict=True):
@@ -98,6 +101,28 @@ print(w)"""
     assert {e[:20] for e in result.errors} > {""} and result.nfev == 9
     assert main(["run", str(path), "--quiet", "--trials", "10"]) == 0
     assert _stored(path).nfev == 10
+
+
+CONDITIONAL = """
+trials = 9
+seed = 0
+initial = 99
+target = 1.0
+[parameters]
+kernel = { choices = ["linear", "rbf"] }
+gamma = { low = 0.1, high = 1.0, when = { kernel = "rbf" } }
+"""
+
+
+def test_what_is_not_active_is_empty_and_a_target_ends_the_run(study, capsys):
+    code = "import sys; _, kernel, gamma = sys.argv; print(len(gamma) or 0.5)"
+    path = study(_program(', "{kernel}", "{gamma}"'), code, CONDITIONAL)
+    assert main(["run", str(path), "--quiet"]) == 0
+    assert "ended by target" in capsys.readouterr().out
+    result = _stored(path)
+    assert result.x == {"kernel": "linear"} and result.fun == 0.5 and result.nfev < 9
+    for x, f in zip(result.x_iters, result.func_vals, strict=True):
+        assert f == (len(str(x["gamma"])) if "gamma" in x else 0.5)
 
 
 def _solver(tmp_path, code, **settings):

@@ -40,6 +40,7 @@ def _run(args: argparse.Namespace) -> int:
                 name=study.name,
                 progress=not args.quiet,
                 **study.settings(),
+                **study.stops(),
             )
         finally:
             program.end()
@@ -51,7 +52,8 @@ def _run(args: argparse.Namespace) -> int:
 def told(result: Result) -> str:
     """Return the best point of a result, as text."""
     failed = f", {result.n_failed} failed" if result.n_failed else ""
-    lines = [f"{result.nfev} evaluations{failed}: {result.message}"]
+    reason = f", ended by {result.stop_reason}" if result.stop_reason else ""
+    lines = [f"{result.nfev} evaluations{failed}{reason}: {result.message}"]
     if result.x is not None:
         lines += [f"  {name} = {value}" for name, value in result.x.items()]
         lines.append(f"  f = {result.fun:.8g}")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 from pfnbo.report import svg
 from pfnbo.report.charts import Chart, Series
 from pfnbo.report.html import Cell, cell, count, document, table
+from pfnbo.storage.ledger import UNKNOWN
 
 RECENT = 200  # evaluations listed
+REASON = 60  # letters shown of why one failed
 STATES = {TrialState.COMPLETE: "", TrialState.RUNNING: "running"}
 
 
@@ -131,8 +134,8 @@ def _trials(
                 cell(trial.number, str(trial.number)),
                 *(_told(trial.params.get(name, "")) for name in names),
                 cell(value, digits=".6g", best=i == best),
-                *(_told(trial.constraints.get(name, math.nan)) for name in limits),
-                Cell(state, state),
+                *(_limit(trial, name) for name in limits),
+                Cell(shorten(state, REASON, placeholder=" ..."), state),
             ]
         )
     head = ["evaluation", *names, "objective", *limits, "state"]
@@ -142,6 +145,13 @@ def _trials(
         f'<section id="evaluations"><h2>Evaluations</h2>{more}'
         f"{table(head, rows, 'evaluations')}</section>"
     )
+
+
+def _limit(trial: FrozenTrial, name: str) -> Cell:
+    """Return the value of a constraint as a cell."""
+    # What nobody knows is stored as infinite, for Optuna not to take it as satisfied.
+    unknown = name in trial.system_attrs.get(UNKNOWN, ())
+    return _told(math.nan if unknown else trial.constraints.get(name, math.nan))
 
 
 def _told(value: Any) -> Cell:

@@ -45,6 +45,16 @@ def test_the_page_tells_what_is_done_and_what_is_best(study):
     assert "nan" not in re.sub(r'data-value="nan"|<script>.*', "", html, flags=re.S)
 
 
+def test_what_a_failure_left_unknown_is_no_value_and_long_reasons_are_cut(study):
+    optimizer = Optimizer(
+        {"x": (0.0, 1.0), "steel": Categorical(["<a>", "b"])}, storage=study
+    )
+    optimizer.tell(optimizer.ask()[0], failed="no licence " * 30)
+    html = _page(study)
+    assert "∞" not in html and "inf" not in re.findall(r'data-value="([^"]*)"', html)
+    assert max(map(len, re.findall(r">([^<]*no licence[^<]*)<", html))) <= 60
+
+
 def test_only_a_page_that_is_kept_is_loaded_again(study):
     assert 'http-equiv="refresh" content="5"' in _page(study, every=5.0)
     assert "refresh" not in _page(study)

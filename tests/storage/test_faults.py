@@ -1,16 +1,28 @@
+"""Whatever goes wrong, nothing is lost and no wrong result is returned in silence.
+
+Here are the faults of arguments, objectives, names, scales, files and clocks. Cut and
+changed bytes of a journal, and writes that fail, are in `test_journal`; pages of SQLite
+and starts at once in `test_opening`; processes that die, shared and foreign studies in
+`test_resume`; hanging and crashing evaluations in `tests/test_workers`; damaged
+networks in `tests/test_checkpoint`; the cache of compiled programs in
+`tests/test_compilation`.
+"""
+
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 optuna = pytest.importorskip("optuna")
 
-from pfnbo import Float, ObjectiveError, Optimizer, SettingError, optimize
-from pfnbo.errors import StorageError
+from pfnbo import Float, Int, ObjectiveError, Optimizer, SettingError, optimize
+from pfnbo.errors import SpaceError, StorageError
 from pfnbo.storage import open_storage
 
 FILES = ("study.journal", "study.db")
@@ -44,6 +56,47 @@ class _Once:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     return _run(tmp_path_factory.mktemp("sound") / "study.journal")
+
+
+def _never(x):
+    raise AssertionError("evaluated")
+
+
+INPUTS = {
+    "inverted bounds": (dict(bounds={"a": (1.0, 0.0)}), SpaceError, "'a'.*(0.0, 1.0)"),
+    "NaN bound": (dict(bounds={"a": (0.0, np.nan)}), SpaceError, "'a'"),
+    "infinite bound": (dict(bounds={"a": (-np.inf, 0.0)}), SpaceError, "'a'"),
+    "no parameter": (dict(bounds={}), SpaceError, "at least one"),
+    "no name": (dict(bounds={"": (0.0, 1.0)}), SpaceError, "non-empty"),
+    "no bounds": (dict(bounds=None), SettingError, "bounds are missing"),
+    "same name twice": (dict(n_constraints=["g", "g"]), SettingError, "n_constraints"),
+    "negative budget": (dict(n_trials=-1), SettingError, "n_trials is -1"),
+    "part of an evaluation": (dict(n_trials=2.5), SettingError, "n_trials is 2.5"),
+    "another package's name": (dict(n_calls=3), TypeError, "use n_trials"),
+    "no such file type": (dict(storage="study.csv"), SettingError, "study.journal"),
+    "no such folder": (
+        dict(storage="/none/s.journal"),
+        StorageError,
+        "/none/s.journal",
+    ),
+    "no file can be there": (dict(storage="/proc/s.db"), StorageError, "/proc/s.db"),
+    "a name that is none": (dict(name=3), SettingError, "name is 3"),
+}
+
+
+@pytest.mark.parametrize("fault", INPUTS)
+def test_arguments_without_meaning_are_refused_before_anything_is_done(tmp_path, fault):
+    given, kind, told = INPUTS[fault]
+    path = tmp_path / "study.journal"
+    settings = dict(bounds={"a": (0.0, 1.0)}, n_trials=3, storage=path) | given
+    with pytest.raises(kind, match=told.replace("(", r"\(").replace(")", r"\)")):
+        optimize(_never, **settings)
+    assert not path.exists() or b"param" not in path.read_bytes()
+
+
+def test_no_budget_is_an_empty_result(tmp_path):
+    result = _run(tmp_path / "study.journal", _never, n_trials=0)
+    assert result.nfev == 0 and result.x is None and not result.success
 
 
 REFUSED = [None, "1.0", 1j, True, [1.0, 2.0], np.ones((2, 2)), {}, (1, 2, 3), [[1], 2]]
@@ -87,7 +140,7 @@ def test_exceptions_are_stored_before_they_are_passed_on(tmp_path, file, fault, 
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
-    "name", ["größe", "a b\n\tc", "x" * 400, "'; DROP TABLE trials; --", "{x}", "🙂"]
+    "name", ["größe", "a b\n\tc", "x" * 10_000, "'; DROP TABLE trials; --", "{x}", "🙂"]
 )
 def test_any_name_goes_there_and_back(tmp_path, file, name):
     def study():
@@ -151,6 +204,105 @@ def test_a_full_disk_loses_nothing_earlier(tmp_path, file, sound):
     result = _run(path, n_trials=max(6, _stored(path) + 1))
     assert result.x_iters[:6] == sound.x_iters
     np.testing.assert_array_equal(result.func_vals[:6], sound.func_vals)
+
+
+UNITS = {"tiny": (2.0**-990, 0.0), "huge": (2.0**1000, 0.0), "far": (1.0, 2.0**40)}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_unit_of_a_value_does_not_matter(tmp_path, unit):
+    def fn(x, scale=1.0, offset=0.0):
+        value = round(64 * _sound(x)[0]) / 64  # exact beside any offset
+        return value * scale + offset, {"g": (0.2 - x["a"]) * scale}
+
+    settings = dict(n_trials=7, n_initial=4)
+    plain = _run(tmp_path / "plain.journal", fn, **settings)
+    scale, offset = UNITS[unit]
+    moved = lambda x: fn(x, scale, offset)  # noqa: E731
+    result = _run(tmp_path / "moved.journal", moved, **settings)
+    if offset == 0:
+        assert result.x_iters == plain.x_iters
+    np.testing.assert_array_equal(
+        (result.func_vals[:4] - offset) / scale, plain.func_vals[:4]
+    )
+    assert np.isfinite(result.fun) and result.success
+
+
+def test_an_interrupt_between_evaluations_changes_nothing(tmp_path, monkeypatch):
+    from pfnbo.strategy import Strategy
+
+    settings = dict(n_initial=3, n_trials=5)
+    whole = _run(tmp_path / "whole.journal", **settings)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "study.journal"
+    with monkeypatch.context() as patch:
+        patch.setattr(Strategy, "fit", interrupted)
+        stopped = _run(path, **settings)
+    assert stopped.stop_reason == "interrupted" and stopped.nfev == 3
+    assert _run(path, **settings).x_iters == whole.x_iters
+
+
+def test_a_clock_that_goes_back_loses_nothing(tmp_path, sound, monkeypatch):
+    import datetime
+
+    class Back(datetime.datetime):
+        hours = 0
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.hours += 1
+            return super().now(tz) - datetime.timedelta(hours=cls.hours)
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("optuna"):
+            if getattr(module, "datetime", None) is datetime.datetime:
+                monkeypatch.setattr(module, "datetime", Back)
+    path = tmp_path / "study.journal"
+    _run(path, n_trials=4)
+    assert Back.hours > 0
+    result = _run(path)
+    assert sorted(map(str, result.x_iters)) == sorted(map(str, sound.x_iters))
+    assert result.fun == sound.fun
+
+
+LOCKED = """
+import os, sys
+from pathlib import Path
+from pfnbo.storage.locks import locked
+with locked(Path(sys.argv[1]), "a+"), locked(Path(sys.argv[1] + ".lock"), "a"):
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_lock_of_a_dead_process_is_free(tmp_path, sound):
+    path = tmp_path / "study.journal"
+    _run(path, n_trials=2)
+    subprocess.run([sys.executable, "-c", LOCKED, str(path)])
+    assert _run(path).x_iters == sound.x_iters
+
+
+def test_a_study_of_the_first_version_is_read(tmp_path):
+    kept, path = Path(__file__).with_name("version_1.journal"), tmp_path / "s.journal"
+    path.write_bytes(kept.read_bytes())
+    study = Optimizer(
+        {"a": (0.0, 1.0), "n": Int(1, 9)},
+        n_constraints=["g"],
+        storage=path,
+    )
+    result = study.result()
+    assert result.nfev == 4 and result.n_failed == 1 and study.seed == 0
+    assert result.errors[1] == "ValueError: no mesh"
+    assert np.isnan(result.constr[2, 0]) and result.x == {"a": 0.25, "n": 7}
+
+
+def test_nothing_of_ours_is_pickled_or_evaluated():
+    root = Path(optimize.__code__.co_filename).parent
+    words = re.compile(r"pickle\.load|import pickle|(?<![.\w])(eval|exec)\(")
+    for file in root.rglob("*.py"):
+        assert not words.search(file.read_text()), file
 
 
 def _stored(path):
