@@ -141,7 +141,7 @@ def _checkpoint(name: str) -> str:
 
 def _eval(args: argparse.Namespace) -> int:
     from pfnbo import recipe  # imports flax, as the next one does
-    from pfnbo.evaluate import coverage, scores, table
+    from pfnbo.evaluate import calibration, coverage, scores, table
 
     checkpoint.load(args.name)  # its errors come before a minute of compilation
     trained = recipe.load_recipe(args.recipe or args.name)
@@ -153,6 +153,8 @@ def _eval(args: argparse.Namespace) -> int:
     print("\n".join(_aligned(table(found, list(models)))))
     print("\nobservations within central intervals")
     print("\n".join(_aligned(coverage(found, list(models)))))
+    print("\nobservations by predictive probability, a tenth in each if calibrated")
+    print("\n".join(_aligned(calibration(found, list(models)))))
     return 0
 
 
