@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="one of the hosts of a cluster that train together",
     )
+    train.add_argument(
+        "--tensorboard", action="store_true", help="metrics for TensorBoard, too"
+    )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=_pretrain)
     listing = commands.add_parser("problems", help="list the benchmark problems")
@@ -186,6 +189,7 @@ def _pretrain(args: argparse.Namespace) -> int:
         start=args.start,
         seed=args.seed,
         progress=not args.quiet,
+        tensorboard=args.tensorboard,
     )
     training.export(folder / "checkpoint", path.read_text())
     print(

@@ -59,6 +59,16 @@ class Keep:
         return kept["loss"], kept["place"]
 
 
+def families(found: evaluate.Scores, models: list[str]) -> list[list[str]]:
+    """Return the mean losses by family over all numbers of rows, headed, as words."""
+    lines = [["family", "tasks", *models]]
+    for name in sorted(set(found.family)):
+        own = found.family == name
+        means = [f"{v:.2f}" for v in found.loss[own].mean(0)]
+        lines.append([name, str(own.sum()), *means])
+    return lines
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -75,7 +85,8 @@ def main() -> None:
         judge = Keep(args.keep, {model: name for name, model in models.items()})
     recipe = load_recipe(args.recipe)
     found = evaluate.scores(recipe, models, args.tasks, SEED, judge)
-    for told in (evaluate.table, evaluate.coverage, evaluate.calibration):
+    told_by = evaluate.table, families, evaluate.coverage, evaluate.calibration
+    for told in told_by:
         lines = told(found, list(models))
         lines.insert(1, ["---"] * len(lines[0]))
         print("\n".join(f"| {' | '.join(line)} |" for line in lines), end="\n\n")

@@ -76,7 +76,8 @@ def _variational(key: jax.Array, data: Data, variational: Variational) -> jax.Ar
         0, variational.steps, lambda _, s: svi.update(s, *table)[0], state
     )
     params = svi.get_params(state)
-    free = guide.sample_posterior(own, params, sample_shape=(KEPT,))["free"]
+    draws: Any = guide.sample_posterior(own, params, sample_shape=(KEPT,))
+    free = draws["free"]
     low, high = model.process.box(COLUMNS)
     fixed = jnp.tile(jnp.asarray(low, free.dtype), (KEPT, 1))
     return fixed.at[:, np.flatnonzero(low < high)].set(free)
