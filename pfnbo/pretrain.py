@@ -203,12 +203,13 @@ class Training:
         return _step(self.state, key, np.float32(rate), self.program, stage)
 
     def fit_budget(self, seconds: float) -> None:
-        """Set the number of steps to what a wall time allows, compilation left out."""
+        """Take as many more steps as a wall time allows, compilation left out."""
         stages = self.recipe.schedule.stages
         shares = np.array([s.share * (1 - s.begin) for s in stages])
         cost = np.array([self._cost(s) for s in stages])
         steps = max(1, int(seconds / (cost @ shares / shares.sum())))
-        self.total = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
+        steps = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
+        self.total = self.done + steps
 
     def _cost(self, stage: Stage) -> float:
         jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
@@ -311,7 +312,8 @@ def pretrain(
     Args:
         recipe: prior, network and schedule.
         folder: for `state.safetensors` (taken up by `resume`) and `metrics.csv`.
-        budget: seconds of training; None takes the steps of the schedule.
+        budget: seconds of training from now on; None takes the steps of the schedule,
+            or those that are left of it.
         resume: whether to go on from the state in the folder.
         start: name or folder of a checkpoint whose network is trained further.
         seed: of the parameters and of every task.
@@ -330,7 +332,7 @@ def pretrain(
         training = Training(recipe, folder, seed, devices, start)
         if resume:
             training.load()
-        elif budget is not None:
+        if budget is not None:
             training.fit_budget(budget)
         with contextlib.suppress(KeyboardInterrupt):
             _run(training, log, progress)

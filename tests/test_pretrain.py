@@ -125,6 +125,8 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path, monkeypatch):
 def test_a_budget_sets_the_number_of_steps(tmp_path):
     training = pretrain(RECIPE, tmp_path, budget=1.0, progress=False)
     assert 1 <= training.done == training.total != RECIPE.schedule.steps
+    more = pretrain(RECIPE, tmp_path, budget=0.5, resume=True, progress=False)
+    assert training.total < more.done == more.total
 
 
 def test_bad_gradients_are_left_out(tmp_path):

@@ -7,7 +7,8 @@
 of a Gaussian process among its particles; Gaussian processes with and without input
 warps; and a fully Bayesian one. What a loss is, `pfnbo.evaluate.scores` tells. Takes
 about ten minutes, most of them compilation; NUTS takes some seconds for each task.
-`--keep` names a folder for what each model did, from which a run goes on that stopped.
+`--keep` names a folder for what each model did, from which a run goes on that stopped;
+of a checkpoint or a recipe that has changed since, delete it.
 """
 
 import argparse
@@ -85,8 +86,8 @@ def main() -> None:
         judge = Keep(args.keep, {model: name for name, model in models.items()})
     recipe = load_recipe(args.recipe)
     found = evaluate.scores(recipe, models, args.tasks, SEED, judge)
-    told_by = evaluate.table, families, evaluate.coverage, evaluate.calibration
-    for told in told_by:
+    tables = evaluate.table, families, evaluate.coverage, evaluate.calibration
+    for told in tables:
         lines = told(found, list(models))
         lines.insert(1, ["---"] * len(lines[0]))
         print("\n".join(f"| {' | '.join(line)} |" for line in lines), end="\n\n")

@@ -165,8 +165,11 @@ def show(found: list[dict[str, str]]) -> None:
         cells = [cell(r) if r else "" for r in own]
         print(f"| {rows} | {columns} | {draws} | {' | '.join(cells)} |")
     print()
-    for rows in (*sorted({size(r)[0] for r in found}), None):
-        means = {n: mean(found, n, rows) for n in names if n != BEST}
+    names = [name for name in names if name != BEST]
+    whole = {s for s, _ in by if all((s, name) in by for name in names)}
+    found = [r for r in found if size(r) in whole]
+    for rows in (*sorted({rows for rows, _ in whole}), None):
+        means = {name: mean(found, name, rows) for name in names}
         smaller = ", ".join(
             f"{n} {v:.3f} ({1 - v / means[REFERENCE]:.0%} smaller)"
             for n, v in means.items()
