@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="one of the hosts of a cluster that train together",
     )
+    train.add_argument(
+        "--tensorboard", action="store_true", help="metrics for TensorBoard, too"
+    )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=_pretrain)
     listing = commands.add_parser("problems", help="list the benchmark problems")
@@ -141,7 +144,7 @@ def _checkpoint(name: str) -> str:
 
 def _eval(args: argparse.Namespace) -> int:
     from pfnbo import recipe  # imports flax, as the next one does
-    from pfnbo.evaluate import coverage, scores, table
+    from pfnbo.evaluate import calibration, coverage, scores, table
 
     checkpoint.load(args.name)  # its errors come before a minute of compilation
     trained = recipe.load_recipe(args.recipe or args.name)
@@ -153,6 +156,8 @@ def _eval(args: argparse.Namespace) -> int:
     print("\n".join(_aligned(table(found, list(models)))))
     print("\nobservations within central intervals")
     print("\n".join(_aligned(coverage(found, list(models)))))
+    print("\nobservations by predictive probability, a tenth in each if calibrated")
+    print("\n".join(_aligned(calibration(found, list(models)))))
     return 0
 
 
@@ -184,6 +189,7 @@ def _pretrain(args: argparse.Namespace) -> int:
         start=args.start,
         seed=args.seed,
         progress=not args.quiet,
+        tensorboard=args.tensorboard,
     )
     training.export(folder / "checkpoint", path.read_text())
     print(

@@ -1,6 +1,6 @@
 """Scores surrogates on new tasks of a prior, by family and number of rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ COLUMNS = (2, 5)  # every other number would be another compilation
 QUERIES = 32
 WORST = 20.0  # nats that a query may cost at most
 LEVELS = (0.5, 0.8, 0.95)  # of central intervals
+PARTS = 10  # of the probability, equal ones
 TRIES = 8  # tasks drawn for each one that has the right size
 
 
@@ -28,30 +29,7 @@ class Scores(NamedTuple):
     family: np.ndarray  # (tasks,) str
     rows: np.ndarray  # (tasks,) capacity
     loss: np.ndarray  # (tasks, models)
-    covered: np.ndarray  # (tasks, models, LEVELS) share of observations
-
-
-def scores(recipe: Recipe, models: Mapping[str, Any], count: int, seed: int) -> Scores:
-    """Return the losses of every model on the same tasks, `count` of each capacity.
-
-    A loss is in nats, of outputs in the units of the training: the cross-entropy over
-    that of the exact predictive with known hyper-parameters where the prior knows it,
-    elsewhere the negative log density of what was observed.
-    """
-    parts = []
-    with jax.enable_x64(True):
-        for rows in ROWS:
-            batch = tasks(recipe, rows, count, seed)
-            if not len(batch.y):
-                continue
-            families = recipe.prior.families
-            names = np.array([families[i] for i in np.asarray(batch.family)])
-            judged = [judge(model, batch) for model in models.values()]
-            loss, covered = (np.stack(a, 1) for a in zip(*judged, strict=True))
-            parts.append(Scores(names, np.full(len(names), rows), loss, covered))
-    if not parts:
-        raise SettingError("no task drawn has the right size: ask for more tasks.")
-    return Scores(*map(np.concatenate, zip(*parts, strict=True)))
+    place: np.ndarray  # (tasks, models, queries) probability below what was observed
 
 
 def tasks(recipe: Recipe, capacity: int, count: int, seed: int) -> Task:
@@ -73,8 +51,8 @@ def judge(model: Any, batch: Task) -> tuple[np.ndarray, np.ndarray]:
     """Return how a surrogate does at the queries of each task.
 
     Returns:
-        The mean loss `(tasks,)`, and the share of the observations within its central
-        intervals `(tasks, LEVELS)`.
+        The mean loss `(tasks,)`, and the predictive probability below each observation
+        `(tasks, queries)`, which is uniform where the surrogate is calibrated.
     """
     found = []
     for i in range(len(batch.y)):
@@ -84,8 +62,8 @@ def judge(model: Any, batch: Task) -> tuple[np.ndarray, np.ndarray]:
         data = Data(x[:n], y[None], task.seen[None])  # type: ignore[arg-type]
         posterior = model.fit(jax.random.key(0), data)
         found.append(_judge(posterior, x[n:], task))
-    loss, covered = zip(*found, strict=True)
-    return np.array(loss), np.array(covered)
+    loss, place = zip(*found, strict=True)
+    return np.array(loss), np.array(place)
 
 
 @jit
@@ -93,9 +71,43 @@ def _judge(posterior: Any, x: jax.Array, task: Task) -> tuple[jax.Array, jax.Arr
     at = jax.vmap(posterior.observe)(x)
     each = excess(lambda y: at.log_prob(y[:, None])[:, 0], task)
     loss = jnp.mean(jnp.minimum(each, WORST))
-    place = at.cdf(task.y[task.seen.shape[0] :, None])  # uniform if calibrated
-    inside = jnp.abs(2 * place - 1) < jnp.asarray(LEVELS)[None]
-    return loss, jnp.mean(inside, 0)
+    return loss, at.cdf(task.y[task.seen.shape[0] :, None])[:, 0]
+
+
+def scores(
+    recipe: Recipe,
+    models: Mapping[str, Any],
+    count: int,
+    seed: int,
+    judge: Callable[[Any, Task], tuple[np.ndarray, np.ndarray]] = judge,
+) -> Scores:
+    """Return the losses of every model on the same tasks, `count` of each capacity.
+
+    A loss is in nats, of outputs in the units of the training: the cross-entropy over
+    that of the exact predictive with known hyper-parameters where the prior knows it,
+    elsewhere the negative log density of what was observed.
+
+    Args:
+        recipe: whose prior the tasks are drawn from.
+        models: surrogates by name.
+        count: of tasks of each capacity.
+        seed: of the tasks.
+        judge: what returns of a model and tasks what `judge` does; it may keep results.
+    """
+    parts = []
+    with jax.enable_x64(True):
+        for rows in ROWS:
+            batch = tasks(recipe, rows, count, seed)
+            if not len(batch.y):
+                continue
+            families = recipe.prior.families
+            names = np.array([families[i] for i in np.asarray(batch.family)])
+            judged = [judge(model, batch) for model in models.values()]
+            loss, place = (np.stack(a, 1) for a in zip(*judged, strict=True))
+            parts.append(Scores(names, np.full(len(names), rows), loss, place))
+    if not parts:
+        raise SettingError("no task drawn has the right size: ask for more tasks.")
+    return Scores(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:
@@ -113,13 +125,27 @@ def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:
 def coverage(scores: Scores, models: Sequence[str]) -> list[list[str]]:
     """Return the shares of observations within central intervals, as words."""
     lines = [["interval", "rows", "tasks", *models]]
-    for index, level in enumerate(LEVELS):
+    for level in LEVELS:
         for rows in ROWS:
             own = scores.rows == rows
             if own.any():
-                shares = scores.covered[own, :, index].mean(0)
-                told = [f"{share:.0%}" for share in shares]
+                inside = np.abs(2 * scores.place[own] - 1) < level
+                told = [f"{share:.0%}" for share in inside.mean((0, 2))]
                 lines.append([f"{level:.0%}", *_size(rows, own), *told])
+    return lines
+
+
+def calibration(scores: Scores, models: Sequence[str]) -> list[list[str]]:
+    """Return the shares of observations in equal parts of the probability, as words.
+
+    Source: the probability integral transform, Gneiting et al. 2007, section 3.1.
+    """
+    lines = [["probability below", *models]]
+    for part in range(PARTS):
+        low, high = part / PARTS, (part + 1) / PARTS
+        inside = (low <= scores.place) & (scores.place < high + (part == PARTS - 1))
+        told = [f"{share:.1%}" for share in inside.mean((0, 2))]
+        lines.append([f"{low:.1f}-{high:.1f}", *told])
     return lines
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from pfnbo.errors import PretrainError
+
 if TYPE_CHECKING:
     from pfnbo.pretrain import Training
     from pfnbo.schedule import Stage
@@ -22,11 +24,12 @@ class Report(NamedTuple):
 
 
 class Log:
-    """Means of the losses since the last row, as lines of a CSV file."""
+    """Means of the losses since the last row, as lines of `metrics.csv`."""
 
-    def __init__(self, path: Path | None):
-        """Append to the file at `path`; None writes nothing."""
-        self.path = path
+    def __init__(self, folder: Path | None, tensorboard: bool = False):
+        """Append to the file in a folder, and to TensorBoard's; None writes nothing."""
+        self.path = None if folder is None else folder / "metrics.csv"
+        self.board = _board(folder / "tensorboard") if folder and tensorboard else None
         self.reports: list[tuple[int, Report]] = []
         self.start = time.perf_counter()
 
@@ -55,7 +58,22 @@ class Log:
         self.reports, self.start = [], now
         if self.path is not None:
             _append(self.path, row)
+        if self.board is not None:
+            for name in (name for name in row if row[name] is not None):
+                self.board.add_scalar(name, row[name], training.done)
+            self.board.flush()
         return row
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise PretrainError(
+            "metrics for TensorBoard need tensorboardX: "
+            "pip install 'pfnbo[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(folder))
 
 
 def _mean(losses: np.ndarray) -> float | None:

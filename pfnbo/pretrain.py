@@ -22,10 +22,9 @@ from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.errors import PretrainError
 from pfnbo.metrics import Log, Report
-from pfnbo.pfn import anchored
 from pfnbo.pfn.blocks import use_bfloat16
 from pfnbo.pfn.loss import loss, standardized
-from pfnbo.pfn.models import Config, configured, described, frozen
+from pfnbo.pfn.models import Config, begun, configured, described, frozen
 from pfnbo.pfn.network import put_together, taken_apart
 from pfnbo.recipe import Recipe
 from pfnbo.schedule import OPTIMIZERS, Schedule, Stage
@@ -118,7 +117,8 @@ class Program:
             network = put_together(self.graph, params)
             if self.schedule.compute == "bfloat16":
                 network = use_bfloat16(network)
-            each = jax.vmap(lambda task: loss(network, task))(tasks)
+            exact = self.schedule.targets == "exact"
+            each = jax.vmap(lambda task: loss(network, task, exact=exact))(tasks)
             return jnp.mean(each).astype(jnp.float32)
 
         value, gradient = jax.value_and_grad(mean_loss)(params)
@@ -203,12 +203,13 @@ class Training:
         return _step(self.state, key, np.float32(rate), self.program, stage)
 
     def fit_budget(self, seconds: float) -> None:
-        """Set the number of steps to what a wall time allows, compilation left out."""
+        """Take as many more steps as a wall time allows, compilation left out."""
         stages = self.recipe.schedule.stages
         shares = np.array([s.share * (1 - s.begin) for s in stages])
         cost = np.array([self._cost(s) for s in stages])
         steps = max(1, int(seconds / (cost @ shares / shares.sum())))
-        self.total = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
+        steps = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
+        self.total = self.done + steps
 
     def _cost(self, stage: Stage) -> float:
         jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
@@ -280,13 +281,12 @@ class Training:
 def _started(name: str | Path, model: Config, params: Any) -> tuple[Any, int]:
     """Return the parameters of a checkpoint, and the number of tasks it has seen.
 
-    A network of which the checkpoint is a part keeps the rest of its own.
+    A network of which the checkpoint is a part, or the first layers, keeps the rest of
+    its own.
     """
     loaded = checkpoint.load(name)
     found = configured(loaded.config["model"])
-    started = loaded.params
-    if isinstance(model, anchored.Config) and found == model.kernel:
-        started = {**params, "kernel": started}
+    started = begun(model, params, found, loaded.params)
     if jax.tree.map(jnp.shape, started) != jax.tree.map(jnp.shape, params):
         raise PretrainError(
             f"{name} holds another network than the recipe, of kind "
@@ -305,39 +305,42 @@ def pretrain(
     seed: int = 0,
     devices: list | None = None,
     progress: bool = True,
+    tensorboard: bool = False,
 ) -> Training:
     """Train the network of a recipe; Ctrl-C stops it and keeps what it learned.
 
     Args:
         recipe: prior, network and schedule.
         folder: for `state.safetensors` (taken up by `resume`) and `metrics.csv`.
-        budget: seconds of training; None takes the steps of the schedule.
+        budget: seconds of training from now on; None takes the steps of the schedule,
+            or those that are left of it.
         resume: whether to go on from the state in the folder.
         start: name or folder of a checkpoint whose network is trained further.
         seed: of the parameters and of every task.
         devices: that share the groups of each step; None takes all of them, on every
             host of a `jax.distributed` run.
         progress: whether to show a bar.
+        tensorboard: whether to write the metrics for TensorBoard, too.
     """
     if frozen(recipe.model) and start is None and not resume:
         raise PretrainError(
             f"{frozen(recipe.model)} of the network is not trained: name the "
             "checkpoint that it comes from, as in --start engineering"
         )
+    log = Log(folder if first_host() else None, tensorboard)
     with jax.enable_x64(recipe.schedule.double):
         training = Training(recipe, folder, seed, devices, start)
         if resume:
             training.load()
-        elif budget is not None:
+        if budget is not None:
             training.fit_budget(budget)
         with contextlib.suppress(KeyboardInterrupt):
-            _run(training, progress)
+            _run(training, log, progress)
         training.save()
     return training
 
 
-def _run(training: Training, progress: bool) -> None:
-    log = Log(training.folder / "metrics.csv" if first_host() else None)
+def _run(training: Training, log: Log, progress: bool) -> None:
     saved = time.perf_counter()
     with tqdm(total=training.total, initial=training.done, disable=not progress) as bar:
         while training.done < training.total:

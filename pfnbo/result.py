@@ -141,8 +141,8 @@ class Result(OptimizeResult):
 def _surrogate(study: "Optimizer") -> str:
     if not study.time_suggest:
         return ""
-    constraints = len(study.constraint_names)
-    return study.strategy.told(len(study._rows), study.space.columns, constraints)
+    sizes = len(study._rows), study.space.columns, len(study.constraint_names)
+    return study.strategy.told(*sizes, study._fitted and study._fitted[1])
 
 
 def _plain(value: Any) -> Any:

@@ -47,6 +47,7 @@ CHOICES = {
     "optimizer": tuple(OPTIMIZERS),
     "decay": ("cosine", "wsd"),
     "compute": ("float32", "bfloat16"),
+    "targets": ("exact", "drawn"),
 }
 
 
@@ -66,6 +67,9 @@ class Schedule:
         average: decay of the exponential moving average of the parameters.
         double: whether tables are drawn and their algebra runs in float64.
         compute: "float32", or "bfloat16" for the matrix products of the network.
+        targets: "exact" averages the loss over the exact predictive of a query where
+            the prior knows it, "drawn" scores the value drawn: the same optimum, with
+            noisier gradients.
 
     Raises:
         PretrainError: when a name is none of these.
@@ -82,6 +86,7 @@ class Schedule:
     average: float = 0.998
     double: bool = True
     compute: str = "float32"
+    targets: str = "exact"
 
     def __post_init__(self):
         """Refuse names that mean nothing before anything is compiled."""

@@ -141,11 +141,21 @@ class Strategy:
             noise=self.noise, additive=_separable(constraints, columns)
         )
 
-    def told(self, rows: int, columns: int, constraints: int) -> str:
-        """Return what predicts from so many rows and columns, in words."""
+    def told(
+        self, rows: int, columns: int, constraints: int, fitted: Fit | None = None
+    ) -> str:
+        """Return what predicts from so many rows and columns, in words.
+
+        Args:
+            rows: number of observations.
+            columns: of the cube.
+            constraints: number of them.
+            fitted: what `fit` returned for these observations, if it is known.
+        """
         model = self.model(constraints, columns)
         told = getattr(model, "told", None)
-        return told(rows, columns) if told else type(model).__name__
+        posterior = fitted and fitted.posterior
+        return told(rows, columns, posterior) if told else type(model).__name__
 
     def _named(self, noise: np.ndarray) -> str:
         if self.acquisition != "auto":

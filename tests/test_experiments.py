@@ -13,7 +13,7 @@ FOLDERS = sorted(path.parent.name for path in FOLDER.glob("*/run.py"))
 CHEAP = {
     "compare/table.py": [*CSV, "--set", "constrained"],
     "ablation/run.py": ["--seeds", "0"],
-    "speed/run.py": ["--quick"],
+    "speed/run.py": ["--quick", "--parts", "memory", "growth", "start", "suggestions"],
 }
 
 

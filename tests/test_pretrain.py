@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from pfnbo import checkpoint
 from pfnbo.errors import PretrainError
+from pfnbo.metrics import Log, Report
 from pfnbo.pfn import anchored, row_token
 from pfnbo.pfn.kernel_head import Config
 from pfnbo.pfn.models import configured
@@ -73,6 +75,24 @@ def test_an_exported_network_is_the_average(trained, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, loaded.params, training.state.average)
 
 
+def test_metrics_go_to_tensorboard_too(tmp_path, monkeypatch):
+    told = []
+    board = SimpleNamespace(
+        add_scalar=lambda *args: told.append(args), flush=lambda: told.append("flushed")
+    )
+    module = SimpleNamespace(SummaryWriter=lambda folder: board)
+    monkeypatch.setitem(sys.modules, "tensorboardX", module)
+    log = Log(tmp_path, tensorboard=True)
+    log.add(STAGE, Report(np.array([1.0, 3.0]), np.array([0, 0]), np.ones(2, bool)))
+    training = SimpleNamespace(done=7, total=9, seconds=1.0, recipe=RECIPE)
+    assert log.write(training)["loss"] == 2.0
+    assert ("loss", 2.0, 7) in told and told[-1] == "flushed"
+    assert len(_metrics(tmp_path)) == 1
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(PretrainError, match="pfnbo.tensorboard"):
+        Log(tmp_path, tensorboard=True)
+
+
 def test_a_state_of_another_network_is_refused(trained):
     _, folder = trained
     other = replace(RECIPE, model=replace(RECIPE.model, width=32))
@@ -105,6 +125,8 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path, monkeypatch):
 def test_a_budget_sets_the_number_of_steps(tmp_path):
     training = pretrain(RECIPE, tmp_path, budget=1.0, progress=False)
     assert 1 <= training.done == training.total != RECIPE.schedule.steps
+    more = pretrain(RECIPE, tmp_path, budget=0.5, resume=True, progress=False)
+    assert training.total < more.done == more.total
 
 
 def test_bad_gradients_are_left_out(tmp_path):
@@ -255,7 +277,20 @@ def test_products_in_bfloat16_give_nearly_the_same_first_losses(model, tmp_path)
     assert 0 < gap.max() < 0.1
 
 
-@pytest.mark.parametrize("name", ["optimizer", "decay", "compute"])
+def test_drawn_targets_score_the_value_and_not_the_predictive(tmp_path):
+    model = row_token.Config(width=8, layers=1, heads=2, cell_width=8, components=1)
+    found = {}
+    with jax.enable_x64(True):
+        for targets in ("exact", "drawn"):
+            schedule = replace(RECIPE.schedule, targets=targets)
+            recipe = replace(RECIPE, model=model, schedule=schedule)
+            found[targets] = Training(recipe, tmp_path).one()[1].loss
+    # An untrained network is worse than the truth, and a value may be a likely one.
+    assert np.all(found["exact"] > 0)
+    assert np.all(np.abs(found["drawn"] - found["exact"]) > 1e-3)
+
+
+@pytest.mark.parametrize("name", ["optimizer", "decay", "compute", "targets"])
 def test_a_schedule_of_unknown_words_is_refused(name):
     with pytest.raises(PretrainError, match=f"{name} is 'fast': wanted one of"):
         Schedule(**{name: "fast"})

@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import FunctionTransformer, PowerTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import pfnbo
@@ -55,6 +56,33 @@ def test_quantiles_hold_their_shares_of_what_is_unseen(fitted):
     y = 1e3 + 50 * np.sin(3 * x[:, 0]) + 0.5 * x[:, 1]
     low, high = fitted.predict(x, quantiles=[0.05, 0.95])
     assert 0.7 < np.mean((low < y) & (y < high))
+
+
+def test_a_transformer_predicts_the_outputs_themselves(rows):
+    x, y = rows
+    log = FunctionTransformer(np.log, np.exp)
+    plain = PFNRegressor("engineering", transformer=log).fit(x, np.exp(y / 30))
+    other = PFNRegressor("engineering").fit(x, y / 30)
+    at = x[:7] + 0.03
+    p = [0.1, 0.5, 0.9]
+    np.testing.assert_allclose(
+        plain.predict(at, quantiles=p), np.exp(other.predict(at, quantiles=p)), 1e-6
+    )
+    # Of a log-normal, nearly: the predictive is a mixture of a few normals.
+    mean, sd = other.predict(at, return_std=True)
+    got, spread = plain.predict(at, return_std=True)
+    np.testing.assert_allclose(got, np.exp(mean + sd**2 / 2), rtol=0.1)
+    np.testing.assert_allclose(spread, got * np.sqrt(np.expm1(sd**2)), rtol=0.5)
+
+
+def test_a_transformed_prediction_stays_near_the_data(rows):
+    x, y = rows
+    cost = np.exp((y - y.mean()) / 5)
+    fitted = PFNRegressor("engineering", transformer=PowerTransformer()).fit(x, cost)
+    far = np.random.default_rng(2).uniform([0, -50], [2, 50], (50, 2))
+    mean, sd = fitted.predict(far, return_std=True)
+    assert np.all(np.isfinite(mean)) and np.all(np.isfinite(sd))
+    assert np.abs(mean).max() < 12 * np.ptp(cost)
 
 
 def test_units_do_not_matter(fitted, rows):

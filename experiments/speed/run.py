@@ -54,9 +54,11 @@ print(*[np.median(cost[n - 15 : n]) for n in {}])
 )
 
 
-def suggestion(problem: problems.Problem, repeats: int) -> float:
+def suggestion(problem: problems.Problem, repeats: int, surrogate=None) -> float:
     """Return the median CPU seconds of a warm suggestion after 50 evaluations."""
-    study = pfnbo.Optimizer(problem.space, n_constraints=problem.n_constraints, seed=0)
+    study = pfnbo.Optimizer(
+        problem.space, n_constraints=problem.n_constraints, seed=0, surrogate=surrogate
+    )
     for row in study.space.design(50, 1):
         x = study.space.decode(row)
         study.tell(x, *problem.evaluate(x))
@@ -97,6 +99,18 @@ def suggestions(quick: bool) -> None:
         print(f"| {name} | {p.dim} | {p.n_constraints} | {cpu:.3f} |")
 
 
+def network(quick: bool) -> None:
+    """Print what a suggestion by a network costs, beside that of the default."""
+    print("| problem | d | constraints | CPU s, network | CPU s, GP | ratio |")
+    print("|---|---|---|---|---|---|")
+    for name in PROBLEMS[: 1 if quick else 2]:
+        p, repeats = problems.get(name), 1 if quick else 10
+        ours = suggestion(p, repeats, pfnbo.PFN("engineering"))
+        gp = suggestion(p, repeats)
+        costs = f"{ours:.3f} | {gp:.3f} | {ours / gp:.1f}"
+        print(f"| {name} | {p.dim} | {p.n_constraints} | {costs} |")
+
+
 def growth(quick: bool) -> None:
     """Print how the cost of a suggestion grows in 20 dimensions."""
     last = (40,) if quick else (50, 100, 200)
@@ -130,6 +144,7 @@ PARTS = {
     "growth": growth,
     "start": start,
     "suggestions": suggestions,
+    "network": network,
 }
 
 

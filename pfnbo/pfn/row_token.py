@@ -8,7 +8,7 @@ tasks. No column has a place or a name, so that columns permute.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -209,6 +209,23 @@ class RowToken(nnx.Module):
         apart = apart * (self.config.components > 1)
         scale = jnp.exp(jnp.clip(scale, *LOG_SCALES))
         return weight, Normal(loc + jnp.asarray(apart), scale)
+
+
+def deeper(params: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """Return fresh parameters, the first layers those of a shallower network.
+
+    The other layers change nothing before training, so that both predict the same.
+    """
+    grown = {**fresh, **params}
+    for name in ("attention", "mlp"):
+        grown[name] = {**fresh[name], **params[name]}
+    # Scales are told layer by layer.
+    grown["scale"] = jax.tree.map(
+        lambda new, old: jnp.asarray(new).at[..., : old.shape[-1]].set(old),
+        fresh["scale"],
+        params["scale"],
+    )
+    return grown
 
 
 def _near(

@@ -288,9 +288,9 @@ class GP:
             return self.kernel + ADDITIVE
         return self.kernel
 
-    def told(self, rows: int, columns: int) -> str:
+    def told(self, rows: int, columns: int, posterior: Any = None) -> str:
         """Return what predicts, for the words of a result."""
-        del rows, columns
+        del rows, columns, posterior
         return f"GP({self.kernel!r})"
 
 

@@ -23,6 +23,9 @@ Network = tuple[Any, dict[str, Any]]  # structure and parameters
 # Nats by which the fit of a Gaussian process must be better than a particle: a maximum
 # of the evidence flatters itself, above all where rows are few.
 HANDICAP = 8.0
+# Nats by which it must predict left-out observations better to predict alone: it is
+# fitted to all of them, which flatters it here, too.
+BETTER = 8.0
 BEYOND = 2  # times the size of the tables of the training that a network may see
 
 
@@ -39,9 +42,13 @@ class PFN:
         kept: number of particles kept of each output, the heaviest.
         gp: a Gaussian process whose fit is a particle, too, as heavy as its evidence
             and its prior make it, less a handicap: where rows are many, a search of
-            its own may find what the network does not. None leaves it out. Far beyond
-            the tables that the network was trained on a Gaussian process predicts
-            alone, this one or the default.
+            its own may find what the network does not. Where it predicts
+            left-out observations far better than a mixture that nothing corrects, it
+            predicts alone. None leaves it out. Far beyond the tables that the network
+            was trained on a Gaussian process predicts alone, this one or the default.
+
+    Rows and columns have no names to the network: their order changes no prediction, so
+    that there is nothing to average over.
     """
 
     name: str | Path = "engineering"
@@ -60,22 +67,32 @@ class PFN:
     def fit(
         self, key: jax.Array, data: Data
     ) -> ParticlePosterior | RowPosterior | GPPosterior:
-        """Return the posterior of every output; nothing is random.
-
-        Far from the tables that it was trained on, the Gaussian process predicts alone.
-        """
+        """Return the posterior of every output; nothing is random."""
         rows = int(np.any(np.asarray(data.seen), 0).sum())
         if self._reason(rows, data.x.shape[1]):
             return (self.gp or GP()).fit(key, data)
         kernel, row = _networks(self.name)
-        anchor = self._mixed(*kernel, key, data) if kernel else None
+        if kernel is None:
+            return encode(*row, data, None)  # type: ignore  # there is one of them
+        fitted = None if self.gp is None else self.gp.fit(key, data)
+        mixed = self._mixed(*kernel, data, fitted)
         if row:
-            return encode(*row, data, anchor)
-        return anchor  # type: ignore[return-value]  # there is one or the other
+            return encode(*row, data, mixed)
+        if fitted is not None and _advantage(fitted, mixed) > BETTER:
+            return fitted
+        return mixed
 
-    def told(self, rows: int, columns: int) -> str:
-        """Return what predicts from so many rows and columns, and why."""
+    def told(self, rows: int, columns: int, posterior: Any = None) -> str:
+        """Return what predicts from so many rows and columns, and why.
+
+        Args:
+            rows: number of observations.
+            columns: of the cube.
+            posterior: of them, if it is known.
+        """
         reason = self._reason(rows, columns)
+        if not reason and isinstance(posterior, GPPosterior):
+            reason = "it predicts left-out rows worse"
         return f"PFN({str(self.name)!r})" + (reason and f": {reason}, so a GP predicts")
 
     def _reason(self, rows: int, columns: int) -> str:
@@ -87,8 +104,9 @@ class PFN:
             return f"{rows} rows, it was trained on up to {sizes['capacity']}"
         return ""
 
-    def _mixed(self, graph, params, key, data: Data) -> ParticlePosterior:
-        fitted = None if self.gp is None else self.gp.fit(key, data)
+    def _mixed(
+        self, graph, params, data: Data, fitted: GPPosterior | None
+    ) -> ParticlePosterior:
         theta, weight = _infer(params, data, fitted, graph, self.kept)
         members = condition(
             theta.reshape(-1, theta.shape[-1]),
@@ -103,6 +121,16 @@ def _kernel(rival: GPPosterior | None) -> str:
     """Return the kernel that the particles of a network and a rival have in common."""
     additive = rival is not None and is_additive(rival.kernel)
     return KERNEL + ADDITIVE * additive
+
+
+@jit
+def _advantage(fitted: GPPosterior, mixed: ParticlePosterior) -> jax.Array:
+    """Return by how many nats a process predicts left-out observations better, ()."""
+    own, other = (
+        jnp.where(fitted.seen, p.leave_one_out().log_prob(fitted.y), 0)
+        for p in (fitted, mixed)
+    )
+    return jnp.sum(own) - jnp.sum(other)
 
 
 @functools.lru_cache(maxsize=4)

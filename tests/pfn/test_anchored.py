@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
 from pfnbo.pfn import anchored, kernel_head, row_token
 from pfnbo.pfn.anchored import Config, leave_one_out
+from pfnbo.pfn.models import begun
 from pfnbo.pfn.network import put_together, structure, taken_apart
 
 SMALL = Config(
@@ -68,3 +71,13 @@ def test_training_leaves_the_kernel_head_alone(params, table):
         gradient = slope(params)
     assert not any(np.any(a) for a in jax.tree.leaves(gradient["kernel"]))
     assert np.any(gradient["move"]["kernel"]) and np.any(gradient["row"]["out"]["bias"])
+
+
+def test_one_that_grew_layers_keeps_its_kernel_head(params):
+    deep = replace(SMALL, row=replace(SMALL.row, layers=2))
+    fresh = taken_apart(deep.build(jax.random.key(1)))[1]
+    grown = begun(deep, fresh, SMALL, params)
+    assert jax.tree.map(np.shape, grown) == jax.tree.map(np.shape, fresh)
+    assert grown["kernel"] is params["kernel"] and grown["move"] is params["move"]
+    assert set(grown["row"]["attention"]) == {"0", "1"}
+    assert begun(deep, fresh, SMALL.kernel, params["kernel"])["row"] is fresh["row"]

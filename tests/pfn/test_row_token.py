@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pfnbo.bars import Bars
+from pfnbo.pfn.models import begun
 from pfnbo.pfn.network import put_together, structure, taken_apart
 from pfnbo.pfn.row_token import Config
 
@@ -116,3 +119,22 @@ def test_parameters_are_float32_in_a_float64_scope():
     with jax.enable_x64(True):
         made = jax.eval_shape(lambda: taken_apart(SMALL.build(jax.random.key(0)))[1])
     assert {str(a.dtype) for a in jax.tree.leaves(made)} == {"float32"}
+
+
+def test_a_network_that_grew_layers_predicts_the_same(table):
+    x, y, queries = table
+    there = np.ones(N, bool), np.ones(D, bool)
+    deep = replace(SMALL, layers=3)
+    params, fresh = moved(SMALL), taken_apart(deep.build(jax.random.key(2)))[1]
+    grown = begun(deep, fresh, SMALL, params)
+    assert jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, fresh)
+    before = called(SMALL, params, x, y, queries, *there)
+    after = called(deep, grown, x, y, queries, *there)
+    np.testing.assert_allclose(after.mean, before.mean, rtol=1e-5)
+    np.testing.assert_allclose(after.var, before.var, rtol=1e-5)
+
+
+def test_only_a_shallower_network_grows():
+    params, fresh = moved(SMALL), taken_apart(SMALL.build(jax.random.key(2)))[1]
+    for known in (replace(SMALL, layers=3), replace(SMALL, width=8), SMALL):
+        assert begun(SMALL, fresh, known, params) is params

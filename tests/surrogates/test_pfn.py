@@ -11,6 +11,7 @@ from pfnbo.pfn.kernel_head import Config
 from pfnbo.pfn.models import described
 from pfnbo.pfn.network import taken_apart
 from pfnbo.surrogates.gp import GP, GPPosterior
+from pfnbo.surrogates.particles import ParticlePosterior
 from pfnbo.surrogates.pfn import PFN
 
 SMALL = Config(4, 2, cell_width=8, cell_blocks=1, width=16, heads=2)
@@ -138,6 +139,21 @@ def test_far_beyond_its_training_a_gp_predicts_and_the_result_says_so(folder):
     assert "17 columns, it was trained on up to 8" in PFN(folder).told(9, 17)
     assert "129 rows, it was trained on up to 64" in PFN(folder).told(129, 2)
     assert GP().told(9, 9) == "GP('matern52')"
+
+
+def test_a_gp_that_predicts_left_out_rows_better_predicts_alone(folder, monkeypatch):
+    x = np.random.default_rng(0).random((9, 2))
+    model = PFN(folder, kept=2)
+    with jax.enable_x64(True):
+        data = pad(x, np.sin(5 * x[None, :, 0]), 32)
+        mixed, alone = (m.fit(jax.random.key(0), data) for m in (model, GP()))
+        monkeypatch.setattr("pfnbo.surrogates.pfn.BETTER", -np.inf)
+        fallen = model.fit(jax.random.key(0), data)
+    assert isinstance(mixed, ParticlePosterior)
+    np.testing.assert_array_equal(fallen.theta, alone.theta)
+    told = "left-out rows worse, so a GP predicts"
+    assert told in model.told(9, 2, fallen) and told not in model.told(9, 2, mixed)
+    assert told not in model.told(9, 17, fallen)
 
 
 def test_shipped_networks_are_small():
