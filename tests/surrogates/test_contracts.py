@@ -49,7 +49,7 @@ SURROGATES = {
     "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:R-hat is", "ignore:.*trajectories diverged"
+    "ignore:R-hat is", "ignore:.*trajectories diverged", "ignore:only .* draws of the"
 )
 KEY, SIZE, D = jax.random.key(0), 16, 2
 RNG = np.random.default_rng(0)
