@@ -54,7 +54,7 @@ class InverseGamma:
 class Weighed:
     """Any belief: draws from it, weighed by how well they explain the data.
 
-    Source: Lee et al. 2022, arXiv 2107.01408, section 3.2 (importance sampling).
+    Source: Lee et al. 2022, arXiv 2107.01408 (importance sampling).
     """
 
     values: jax.Array  # (k,) in order, or (outputs, k) after data

@@ -112,8 +112,8 @@ class MLP:
         """Return the inner products of the slopes in the parameters, (n, n).
 
         The slopes of a layer are products of its input and of the slope in what leaves
-        it, and so are their inner products (Novak et al. 2022, arXiv 2206.08720): for
-        50 units this costs a tenth of what the slopes themselves do.
+        it, and so are their inner products (Novak et al. 2022, arXiv 2206.08720): with
+        50 units that takes a tenth of the operations on the slopes themselves.
         """
 
         def first(bumps, row):

