@@ -27,7 +27,7 @@ from pfnbo.surrogates.pfn import PFN
 from pfnbo.surrogates.saas import NUTS, SAAS, FullyBayesianGP
 from pfnbo.surrogates.sghmc import SGHMC
 from pfnbo.surrogates.sparse import SparseVI
-from pfnbo.surrogates.student import TProcess
+from pfnbo.surrogates.student import ScaleMixture, TProcess
 from pfnbo.surrogates.weights import WeightPrior
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ __all__ = [
     "PfnboError",
     "ProblemError",
     "Result",
+    "ScaleMixture",
     "SettingError",
     "Space",
     "SpaceError",

@@ -11,7 +11,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,14 @@ CHOICE = math.log(12) / 2
 NETWORK = (math.log(10.0), math.log(1.3))  # medians of an infinite network's variances
 
 Kernel = str | Infinite
+
+
+class Factor(Protocol):
+    """A belief about an unknown factor of the covariance, noise included."""
+
+    def log_evidence(self, square: jax.Array, count: jax.Array) -> jax.Array:
+        """Return the log evidence of y' inverse(K) y, less -log|K| / 2, ()."""
+        ...
 
 
 def rbf(r2: jax.Array) -> jax.Array:
@@ -186,19 +194,18 @@ def log_marginal_likelihood(
     y: jax.Array,  # (n,)
     seen: jax.Array,  # (n,) bool
     kernel: Kernel,
-    shape: float | None = None,
+    factor: Factor | None = None,
 ) -> jax.Array:
     """Log evidence of `theta` up to a constant (Rasmussen 2006, eq. 5.8).
 
-    With a `shape` it is that of a Student-t process: the covariance is multiplied by an
-    inverse-gamma variable of this shape and rate (Shah et al. 2014, arXiv 1402.4306).
+    Where the covariance has an unknown `factor`, it is integrated over.
     """
     k = gram(theta, warp(theta, x), seen, kernel)
-    if shape is None:
+    if factor is None:
         return log_evidence(k, y)
     solved, log_det = solve(k, y[:, None])
-    power = shape + jnp.sum(seen) / 2
-    return -power * jnp.log1p(y @ solved[:, 0] / (2 * shape)) - log_det / 2
+    square = y @ solved[:, 0]
+    return factor.log_evidence(square, jnp.sum(seen)) - log_det / 2
 
 
 def log_prior(theta: jax.Array, kernel: Kernel) -> jax.Array:

@@ -303,7 +303,7 @@ def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable, regio
         if not hasattr(posterior, "covariance"):
             raise SettingError(
                 f"acquisition is 'kg', and {type(posterior).__name__} has no "
-                "covariance of two points: use surrogate=GP(), NNGP() or DKL()."
+                "covariance of two points: use a surrogate with joint draws, GP() say."
             )
         return goal, posterior, _rivals(key, posterior, goal, usable, region)
     if name == "thompson":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pfnbo.errors import SettingError
-from pfnbo.infinite import Infinite
+from pfnbo.infinite import Infinite, arccos
 from pfnbo.surrogates.mlp import MLP
 
 RNG = np.random.default_rng(0)
@@ -96,3 +96,9 @@ def test_wide_multi_layer_perceptrons_have_the_same_correlations():
     wanted = np.array(_gram(limit, (x - 0.5) / 3**0.5, (x - 0.5) / 3**0.5))
     wanted *= np.trace(products.mean(0)) / np.trace(wanted)
     assert np.max(np.abs(products.mean(0) - wanted) / error) < 5
+
+
+def test_the_arc_cosine_is_that_of_numpy():
+    c = np.concatenate([np.linspace(-1, 1, 2001), 1 - np.logspace(-15, -1, 50), [1.1]])
+    got = np.asarray(arccos(jnp.asarray(c)))
+    np.testing.assert_allclose(got, np.arccos(np.minimum(c, 1)), atol=1e-13)

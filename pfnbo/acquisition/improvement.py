@@ -10,7 +10,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from pfnbo.predictive import Normal
+from pfnbo.predictive import Normal, Predictive
 
 
 class Marginals(Protocol):
@@ -35,7 +35,7 @@ def _objective(y: Normal) -> Normal:
     return jax.tree.map(lambda field: field[0], y)
 
 
-def log_feasibility(y: Normal, thresholds: jax.Array) -> jax.Array:
+def log_feasibility(y: Predictive, thresholds: jax.Array) -> jax.Array:
     """Log probability that all constraints hold, taken as independent."""
     constraints = jax.tree.map(lambda field: field[1:], y)
     return jnp.sum(constraints.log_cdf(thresholds))

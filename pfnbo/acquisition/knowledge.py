@@ -8,26 +8,29 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
 from pfnbo.acquisition.improvement import Goal, log_feasibility
-from pfnbo.predictive import Normal
-from pfnbo.special import log_h
+from pfnbo.predictive import Predictive, StudentT
+from pfnbo.special import log_h, log_t_ei
 
 FAR = 1e3  # deviations at which a breakpoint is never met
 
 
 class Joint(Protocol):
-    """What the knowledge gradient needs of a posterior, a normal one."""
+    """What the knowledge gradient needs of a posterior."""
 
     @property
     def noise(self) -> jax.Array:
         """Noise variances, (outputs,)."""
         ...
 
-    def predict(self, x: jax.Array) -> Normal:
+    def predict(self, x: jax.Array) -> Predictive:
         """Return the marginals of all outputs at one point."""
         ...
 
     def covariance(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        """Return the posterior covariance of two sets of points, (outputs, p, q)."""
+        """Return the posterior covariance of two sets of points, (outputs, p, q).
+
+        Of Student-t marginals it is that of the squares of their scales.
+        """
         ...
 
 
@@ -43,8 +46,9 @@ class Rivals:
 def log_gain(
     a: jax.Array,  # (k,) -inf for no line
     b: jax.Array,  # (k,)
+    df: jax.Array | None = None,  # ()
 ) -> jax.Array:
-    """Return log(E[max(a + b Z)] - max a) of a unit normal Z.
+    """Return log(E[max(a + b Z)] - max a) of a unit normal Z, or a Student-t one.
 
     With lines in order of their slopes, the highest one has a slope beyond the m-th
     from some z on: where the highest of the first m meets the highest of the others.
@@ -63,7 +67,8 @@ def log_gain(
     first = jnp.arange(len(a))[:, None] < jnp.arange(1, len(a))[None]
     z = jnp.clip(jnp.max(jnp.where(first, left, -FAR), 0), -FAR, FAR)
     step = jnp.diff(b)
-    each = jnp.log(jnp.where(step > 0, step, 1)) + log_h(-jnp.abs(z))
+    tail = log_h(-jnp.abs(z)) if df is None else log_t_ei(jnp.abs(z), df)
+    each = jnp.log(jnp.where(step > 0, step, 1)) + tail
     return logsumexp(jnp.where(step > 0, each, -jnp.inf))
 
 
@@ -71,19 +76,22 @@ def kg(goal: Goal, posterior: Joint, rivals: Rivals, x: jax.Array) -> jax.Array:
     """Log of the rise of the best mean that an observation promises, and feasibility.
 
     The best mean is sought among some points and the observed one. While no feasible
-    point is known it is the log probability of feasibility.
+    point is known it is the log probability of feasibility. It is exact for normal and
+    Student-t posteriors; of a mixture it takes mean and covariance, as if means moved
+    linearly with what is observed.
 
     Args:
         goal: holds the thresholds.
-        posterior: a normal one of the outputs.
+        posterior: of the outputs.
         rivals: points of the search, with their means.
         x: one point `(d,)`.
 
     Source: Frazier et al. 2009; Scott et al. 2011, where the point joins the others.
     """
     at = posterior.predict(x)
-    mean, var = at.mean[0], at.var[0]
-    cross = posterior.covariance(rivals.x, x[None])[0, :, 0]
-    sd = jnp.sqrt(var + posterior.noise[0])
-    gain = log_gain(jnp.append(rivals.mean, mean), jnp.append(cross, var) / sd)
+    rows = jnp.concatenate([rivals.x, x[None]])
+    cross = posterior.covariance(rows, x[None])[0, :, 0]
+    sd = jnp.sqrt(jnp.maximum(cross[-1], 1e-12) + posterior.noise[0])
+    df = jnp.asarray(at.df)[0] if isinstance(at, StudentT) else None
+    gain = log_gain(jnp.append(rivals.mean, at.mean[0]), cross / sd, df)
     return jnp.where(goal.found, gain, 0) + log_feasibility(at, goal.thresholds)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.data import Data
+from pfnbo.surrogates.chains import agreement
 from pfnbo.surrogates.ensemble import Ensemble
 from pfnbo.surrogates.mlp import MLP, Network
 from pfnbo.surrogates.weights import WeightPrior, suited, weights
@@ -63,6 +64,17 @@ def log_density(network: Network, x, y, seen, place, mean, sd) -> jax.Array:
     miss = jnp.where(seen, y - values(network, place[:-1], x), 0)
     fit = jnp.sum(miss**2) * jnp.exp(-2 * log_noise) / 2
     return -fit - jnp.sum(seen) * log_noise - jnp.sum(place**2) / 2
+
+
+def followed(
+    network: Network,
+    places: jax.Array,  # (outputs, chains, draws, p + 1)
+    data: Data,
+) -> tuple[jax.Array, jax.Array]:
+    """Return R-hat and effective sample size of a network at the data, (outputs,)."""
+    one = lambda place: values(network, place[:-1], data.x)  # noqa: E731
+    f = jax.vmap(jax.vmap(jax.vmap(one)))(places)
+    return jax.vmap(agreement)(f, data.seen)
 
 
 def thinned(

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pfnbo.factor import inverse_root
-from pfnbo.surrogates.mlp import Network
+from pfnbo.factor import apply_inverse, inverse_root
+from pfnbo.surrogates.mlp import MLP, Network
 
 NOISES = (0.01, 0.03, 0.1, 0.3)  # standard deviations tried
 LOG_NOISE = (-3.5, 1.0)  # mean and deviation of the normal prior of their logarithms
@@ -30,10 +30,24 @@ def jacobian(network: Network, params: jax.Array, table: Table) -> jax.Array:
     return jnp.where(table.seen[:, None], slopes, 0)
 
 
+def slopes_gram(network: Network, params: jax.Array, table: Table) -> jax.Array:
+    """Return the inner products of the slopes at the data, (n, n), 0 where unseen."""
+    if not isinstance(network, MLP):
+        slopes = jacobian(network, params, table)
+        return slopes @ slopes.T
+    gram = network.slopes_gram(params, table.x)
+    return jnp.where(table.seen[:, None] & table.seen[None], gram, 0)
+
+
+def outputs(network: Network, params: jax.Array, table: Table) -> jax.Array:
+    """Return the outputs at the data, (n,), 0 where unseen."""
+    f = jax.vmap(network, (None, 0))(params, table.x)
+    return jnp.where(table.seen, f, 0)
+
+
 def residuals(network: Network, params: jax.Array, table: Table) -> jax.Array:
     """Return what the network lacks at the data, (n,)."""
-    f = jax.vmap(network, (None, 0))(params, table.x)
-    return jnp.where(table.seen, table.y - f, 0)
+    return jnp.where(table.seen, table.y, 0) - outputs(network, params, table)
 
 
 def minimize(
@@ -49,19 +63,23 @@ def minimize(
     Source: Levenberg-Marquardt, Nocedal & Wright 2006, section 10.3.
     """
 
+    def at(params):
+        return outputs(network, params, table)
+
     def loss(params):
         miss = residuals(network, params, table)
         return jnp.sum(miss**2 / noise) + jnp.sum((params - anchor) ** 2)
 
     def body(_, state):
         params, value, damping = state
-        j = jacobian(network, params, table)
-        miss = residuals(network, params, table) / noise
-        pull = j.T @ miss - (params - anchor)
+        f, back = jax.vjp(at, params)
+        miss = (jnp.where(table.seen, table.y, 0) - f) / noise
+        pull = back(miss)[0] - (params - anchor)
         # Woodbury: (damping I + j'j / noise)^-1 by a matrix of rows.
-        diagonal = jnp.broadcast_to(noise * damping, miss.shape)
-        root, _ = inverse_root(j @ j.T + jnp.diag(diagonal))
-        move = (pull - j.T @ (root.T @ (root @ (j @ pull)))) / damping
+        diagonal = jnp.diag(jnp.broadcast_to(noise * damping, miss.shape))
+        root, _ = inverse_root(slopes_gram(network, params, table) + diagonal)
+        _, along = jax.jvp(at, (params,), (pull,))
+        move = (pull - back(apply_inverse(root, along))[0]) / damping
         trial = params + move
         after = loss(trial)
         better = after < value  # false of a NaN
@@ -80,10 +98,10 @@ def log_evidence(
 
     Source: MacKay 1992; the Hessian is that of Gauss and Newton.
     """
-    j = jacobian(network, params, table)
+    gram = slopes_gram(network, params, table)
     miss = residuals(network, params, table)
-    eye = jnp.eye(j.shape[0], dtype=j.dtype)
-    _, diagonal = inverse_root(eye + j @ j.T / noise)
+    eye = jnp.eye(len(gram), dtype=gram.dtype)
+    _, diagonal = inverse_root(eye + gram / noise)
     fit = jnp.sum(miss**2) / noise + jnp.sum(params**2)
     count = jnp.sum(table.seen)
     return -0.5 * fit - jnp.sum(jnp.log(diagonal)) - 0.5 * count * jnp.log(noise)

@@ -19,6 +19,7 @@ from pfnbo.factor import apply_inverse, inverse_root
 from pfnbo.kernel import (
     ADDITIVE,
     NOISE_FLOOR,
+    Factor,
     Kernel,
     Ties,
     covariance,
@@ -245,7 +246,7 @@ class GP:
         """Return the maximum a posteriori fit of every output; nothing is random."""
         return self.search(data)
 
-    def search(self, data: Data, shape: float | None = None) -> GPPosterior:
+    def search(self, data: Data, factor: Factor | None = None) -> GPPosterior:
         """Return the fit under the evidence of `kernel.log_marginal_likelihood`."""
         tied = ties(data.x.shape[1], data.groups, self.whole)
         d = len(tied.chosen)
@@ -262,10 +263,10 @@ class GP:
         starts, low, high = (a.astype(data.x.dtype) for a in (starts, low, high))
         fixed = low, high, self.whole
         few = _thinned(data)
-        free, loss = _fit(few, tied, starts, *fixed, self.steps, shape)
+        free, loss = _fit(few, tied, starts, *fixed, self.steps, factor)
         if few is not data:
             free, loss = _fit(
-                data, tied, free[:, None], *fixed, min(FINE, self.steps), shape
+                data, tied, free[:, None], *fixed, min(FINE, self.steps), factor
             )
         return condition(tied.whole(free), data, -loss, self.whole)
 
@@ -306,8 +307,8 @@ def _thinned(data: Data) -> Data:
     return Data(x[kept], y[:, kept], seen[:, kept], data.groups)  # type: ignore[arg-type]
 
 
-@functools.partial(jit, static_argnames=("kernel", "shape"))
-def _fit(data: Data, tied: Ties, starts, low, high, kernel: Kernel, steps, shape):
+@functools.partial(jit, static_argnames="kernel")
+def _fit(data: Data, tied: Ties, starts, low, high, kernel: Kernel, steps, factor):
     """Return the best free parameters of every output and their losses.
 
     `starts` is (outputs, starts, free).
@@ -316,7 +317,7 @@ def _fit(data: Data, tied: Ties, starts, low, high, kernel: Kernel, steps, shape
     def one(y, seen, start):
         def loss(free):
             theta = tied.whole(free)
-            likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel, shape)
+            likelihood = log_marginal_likelihood(theta, data.x, y, seen, kernel, factor)
             return -likelihood - log_prior(free, kernel)
 
         return bfgs.minimize(

@@ -11,13 +11,13 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
-from pfnbo.surrogates.chains import Diagnostics, agreement, check, warn
+from pfnbo.surrogates.chains import Diagnostics, check, warn
 from pfnbo.surrogates.density import (
     Sampling,
+    followed,
     log_density,
     prepare,
     thinned,
-    values,
 )
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
@@ -101,11 +101,8 @@ def _sample(key, begin: Sampling, model: HMC) -> Any:
     by_output, diverged, accepted = (
         a.reshape(outputs, chains, *a.shape[1:]) for a in (places, *info)
     )
-    f = jax.vmap(jax.vmap(jax.vmap(lambda p: values(network, p[:-1], data.x))))(
-        by_output
-    )
-    r_hat, ess = jax.vmap(agreement)(f, data.seen)
-    told = Diagnostics(r_hat, ess, diverged.sum((1, 2)), accepted.mean((1, 2)))
+    agreed = followed(network, by_output, data)
+    told = Diagnostics(*agreed, diverged.sum((1, 2)), accepted.mean((1, 2)))
     return *thinned(places, begin, model.kept), told
 
 

@@ -81,6 +81,20 @@ class LinearPosterior:
         """Return the means of the latent outputs, (outputs, q)."""
         return jax.vmap(lambda row: jnp.asarray(self.predict(row).loc), out_axes=1)(x)
 
+    def covariance(
+        self,
+        a: jax.Array,  # (p, d)
+        b: jax.Array,  # (q, d)
+    ) -> jax.Array:
+        """Return the posterior covariance of the latent outputs, (outputs, p, q)."""
+
+        def one(params, slopes, root):
+            to_a, to_b = (jax.vmap(self.model, (None, 0))(params, x)[1] for x in (a, b))
+            left, right = (root @ slopes @ s.T for s in (to_a, to_b))
+            return to_a @ to_b.T - left.T @ right
+
+        return jax.vmap(one)(self.params, self.slopes, self.root)
+
     def path(self, key: jax.Array) -> "LinearPath":
         """Return one joint draw of the latent outputs as a function of the point.
 

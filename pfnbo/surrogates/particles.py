@@ -62,6 +62,24 @@ class ParticlePosterior:
         """Return the means of the latent outputs, (outputs, q)."""
         return self._average(self.members.means(x))
 
+    def covariance(
+        self,
+        a: jax.Array,  # (p, d)
+        b: jax.Array,  # (q, d)
+    ) -> jax.Array:
+        """Return the covariance of the mixture, (outputs, p, q).
+
+        It is the mean of those of the members and the covariance of their means.
+        """
+
+        def apart(x):
+            each = self._apart(self.members.means(x))
+            return each - self.means(x)[:, None]
+
+        weight = jnp.exp(self.log_weight)
+        between = jnp.einsum("ok,okp,okq->opq", weight, apart(a), apart(b))
+        return self._average(self.members.covariance(a, b)) + between
+
     def sample(
         self,
         key: jax.Array,

@@ -6,6 +6,7 @@ No step is rejected, so the draws are biased by the size of the steps: cheaper t
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,18 @@ import numpy as np
 from pfnbo.compilation import jit
 from pfnbo.data import Data
 from pfnbo.errors import SettingError
-from pfnbo.surrogates.density import Sampling, log_density, prepare, thinned
+from pfnbo.surrogates.chains import Diagnostics, check, warn
+from pfnbo.surrogates.density import (
+    Sampling,
+    followed,
+    log_density,
+    prepare,
+    thinned,
+)
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
+
+FOLLOWED = 400  # draws of each chain that the diagnostics read
 
 
 @dataclass(frozen=True)
@@ -55,25 +65,28 @@ class SGHMC:
                 f"step is {self.step} and friction {self.friction}: wanted a step "
                 "above 0 and a friction between 0 and 1."
             )
-        if not 2 <= self.kept <= self.chains * self.draws:
-            raise SettingError(
-                f"kept is {self.kept}: wanted 2 to {self.chains * self.draws}, the "
-                "draws of all chains."
-            )
+        check(self, dict(chains=2, warmup=1, draws=4, kept=2))
 
     def fit(self, key: jax.Array, data: Data) -> MemberPosterior:
-        """Return networks drawn from near the posterior of every output."""
+        """Return networks drawn from near the posterior of every output.
+
+        Warns where the chains disagree, in the function at the data, and says what to
+        change. A chain that runs away counts as diverged from there on.
+        """
         start, sample = jax.random.split(key)
         begin = prepare(start, data, self.network, self.noise, self.chains)
         with jax.enable_x64(False):
             drawn = _sample(sample, begin, self)
-        params, noises = (np.asarray(a) for a in drawn)
-        return posterior_of(data, params, noises, self.network)
+        params, noises, diagnostics = jax.tree.map(np.asarray, drawn)
+        longer = f"SGHMC(warmup={2 * self.warmup}, draws={2 * self.draws})"
+        calmer = f"SGHMC(step={self.step / 2:g})"
+        warn(diagnostics, self.chains * self.draws, longer, calmer)
+        return posterior_of(data, params, noises, self.network, diagnostics)
 
 
 @functools.partial(jit, static_argnames="model")
-def _sample(key, begin: Sampling, model: SGHMC) -> tuple[jax.Array, jax.Array]:
-    """Return parameters (outputs, kept, p) and noise variances."""
+def _sample(key, begin: Sampling, model: SGHMC) -> Any:
+    """Return parameters (outputs, kept, p), noise variances and diagnostics."""
     data, starts, mean, sd, _ = begin
     y, seen = (jnp.repeat(a, model.chains, 0) for a in (data.y, data.seen))
 
@@ -84,7 +97,16 @@ def _sample(key, begin: Sampling, model: SGHMC) -> tuple[jax.Array, jax.Array]:
         return _chain(key, jax.grad(potential), start, model)
 
     places = jax.vmap(chain)(jax.random.split(key, len(starts)), starts, y, seen)
-    return thinned(places, begin, model.kept)
+    by_output = places.reshape(len(data.y), model.chains, *places.shape[1:])
+    # Draws follow each other closely, and a part of them tells as much.
+    by_output = by_output[:, :, :: max(1, model.draws // FOLLOWED)]
+    lost = ~jnp.all(jnp.isfinite(by_output), -1)
+    told = Diagnostics(
+        *followed(model.network, by_output, data),
+        divergences=jnp.sum(lost, (1, 2)),
+        acceptance=jnp.ones(len(data.y), data.x.dtype),  # nothing is rejected
+    )
+    return *thinned(places, begin, model.kept), told
 
 
 def _chain(key, slope, start, model: SGHMC) -> jax.Array:

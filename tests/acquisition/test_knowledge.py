@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import pfnbo
-from pfnbo import GP, Ensemble, SettingError
+from pfnbo import GP, MLP, NNGP, PFN, Ensemble, Laplace, SettingError, TProcess
 from pfnbo.acquisition.improvement import Goal, ei
 from pfnbo.acquisition.knowledge import Rivals, kg, log_gain
 from pfnbo.data import pad
+from pfnbo.surrogates.members import posterior_of
 
 D, N, SIZE = 2, 8, 16
 KEY = jax.random.key(0)
@@ -59,11 +60,23 @@ def test_parallel_lines_promise_nothing():
     assert float(log_gain(jnp.asarray([0.0, 1.0, 1.0]), jnp.ones(3))) == -np.inf
 
 
+PLAIN = GP(noise=0.3, additive=False, warp=False)
+EXACT = {
+    "gp": PLAIN,
+    "tprocess": TProcess(PLAIN, shape=1.0),
+    "nngp": NNGP(noise=0.3, steps=20),
+    "laplace": Laplace(MLP((8,)), noise=0.3),
+}
+
+
+def _fit(model):
+    return model.fit(KEY, pad(X, Y[None], SIZE))
+
+
 @pytest.fixture(scope="module")
 def posterior():
     with jax.enable_x64(True):
-        model = GP(noise=0.3, additive=False, warp=False)
-        return model.fit(KEY, pad(X, Y[None], SIZE))
+        return _fit(PLAIN)
 
 
 def _rivals(posterior, x):
@@ -74,7 +87,9 @@ def _rivals(posterior, x):
 GOAL = Goal(jnp.asarray(0.0), jnp.asarray(True), jnp.asarray(NONE))
 
 
-def test_it_is_the_mean_over_fantasies(posterior):
+@pytest.mark.parametrize("name", EXACT)
+def test_it_is_the_mean_over_fantasies(name):
+    posterior = _fit(EXACT[name])
     points = np.concatenate([X, RNG.uniform(size=(6, D))])
     rivals, x = _rivals(posterior, points), np.array([0.35, 0.95])
     told = float(jnp.exp(kg(GOAL, posterior, rivals, jnp.asarray(x))))
@@ -89,11 +104,29 @@ def test_it_is_the_mean_over_fantasies(posterior):
         return jnp.max(after.means(whole)[0])
 
     at = posterior.observe(jnp.asarray(x))
-    z = jnp.linspace(-6, 6, 1201)
-    values = jax.lax.map(best, float(at.mean[0]) + jnp.sqrt(at.var[0]) * z)
-    weight = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * float(z[1] - z[0])
-    before = float(jnp.max(posterior.means(whole)[0]))
-    assert told == pytest.approx(float(values @ weight) - before, rel=1e-3)
+    y = at.mean[0] + jnp.sqrt(at.var[0]) * 25 * jnp.linspace(-1, 1, 801) ** 3
+    values = jax.lax.map(best, y, batch_size=200)
+    weight = np.exp(at.log_prob(y[:, None])[:, 0]) * np.gradient(y)
+    gain = values - jnp.max(posterior.means(whole)[0])
+    assert told == pytest.approx(float(gain @ weight) / weight.sum(), rel=1e-3)
+
+
+def test_many_functions_promise_what_their_exact_posterior_does():
+    network, noise = MLP(()), 0.3
+    exact = _fit(Laplace(network, noise=noise))
+    draws = RNG.normal(size=(20, 3))
+    draws = draws - draws.mean(0)  # of unit covariance, too
+    draws = draws @ np.linalg.inv(np.linalg.cholesky(draws.T @ draws / 20)).T
+    root = exact.slopes[0] / noise
+    cov = jnp.linalg.inv(jnp.eye(3) + root.T @ root)
+    mean = cov @ root.T @ (exact.y[0] / noise)
+    params = mean[None] + draws @ jnp.linalg.cholesky(cov).T
+    data = pad(X, Y[None], SIZE)
+    noises = np.full((1, len(draws)), noise**2)
+    many = posterior_of(data, params[None], noises, network)
+    x = jnp.asarray([0.35, 0.95])
+    told = [float(kg(GOAL, p, _rivals(p, X), x)) for p in (exact, many)]
+    assert told[0] == pytest.approx(told[1], abs=1e-4)
 
 
 def test_without_noise_and_rivals_but_the_best_it_is_expected_improvement():
@@ -123,7 +156,8 @@ def test_slopes_are_those_of_differences(posterior):
     assert all(np.isfinite(np.asarray(a)).all() for a in at_data)
 
 
-def test_it_optimizes_under_constraints_and_noise():
+@pytest.mark.parametrize("model", [None, Ensemble(8, MLP((8,)), steps=12)])
+def test_it_optimizes_under_constraints_and_noise(model):
     noise = np.random.default_rng(0)
     with jax.enable_x64(False):
         result = pfnbo.optimize(
@@ -134,17 +168,19 @@ def test_it_optimizes_under_constraints_and_noise():
             n_initial=6,
             seed=0,
             acquisition="kg",
+            batch_size=2,
+            surrogate=model,
         )
     assert result.success and result.nfev == 9
 
 
 def test_a_model_without_covariances_is_refused():
-    with pytest.raises(SettingError, match="use surrogate=GP"):
+    with pytest.raises(SettingError, match="GP"):
         pfnbo.optimize(
             lambda x: x[0],
             [(0, 1)],
-            n_trials=4,
-            n_initial=3,
-            surrogate=Ensemble(2, pfnbo.MLP((4,)), steps=5),
+            n_trials=6,
+            n_initial=5,
+            surrogate=PFN("gp_fixed"),
             acquisition="kg",
         )

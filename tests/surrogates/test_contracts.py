@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import burr12
 
 import pfnbo
 from pfnbo import (
@@ -19,10 +20,12 @@ from pfnbo import (
     Ensemble,
     Laplace,
     NeuralLinear,
+    ScaleMixture,
     SparseVI,
     TProcess,
 )
 from pfnbo.acquisition.improvement import ACQUISITIONS, Goal
+from pfnbo.acquisition.knowledge import Rivals, kg
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.data import Data, pad
@@ -32,6 +35,7 @@ SURROGATES = {
     "gp": GP(steps=20),
     "nngp": NNGP(steps=20),
     "tprocess": TProcess(GP(steps=20, warp=False)),
+    "scale_mixture": ScaleMixture(burr12(2, 1), NNGP(steps=20), draws=200),
     "dkl": DKL(NET, GP(steps=20, warp=False, additive=False), folds=2, steps=20),
     "laplace": Laplace(NET),
     # Without doubt about the features it takes noise to be honest.
@@ -45,7 +49,7 @@ SURROGATES = {
     "sghmc": SGHMC(NET, chains=2, warmup=300, draws=300, kept=16),
 }
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:R-hat is", "ignore:.*trajectories diverged"
+    "ignore:R-hat is", "ignore:.*trajectories diverged", "ignore:only .* draws of the"
 )
 KEY, SIZE, D = jax.random.key(0), 16, 2
 RNG = np.random.default_rng(0)
@@ -136,6 +140,14 @@ def test_columns_and_rows_may_be_permuted(model, posterior):
     assert np.median(gap) < 1
 
 
+def test_shift_and_scale_move_the_predictions(model, posterior):
+    moved = model.fit(KEY, pad(X, 1.2 * Y + 0.1, SIZE))
+    mean, var, _ = _moments(posterior, NEW)
+    other, _, _ = _moments(moved, NEW)
+    gap = np.abs(np.asarray(1.2 * mean + 0.1 - other)) / np.sqrt(np.asarray(var) + 0.01)
+    assert np.median(gap) < 0.5
+
+
 def test_outputs_are_independent(model, posterior):
     swapped = model.fit(KEY, pad(X, Y[::-1], SIZE))
     mean, var, _ = _moments(posterior, NEW)
@@ -162,6 +174,10 @@ def test_joint_draws_agree_with_the_marginals(posterior):
     sd = np.sqrt(np.asarray(at.var)) + 1e-9
     assert np.all(np.abs(draws.mean(0) - np.asarray(at.mean)) < 0.3 * sd)
     np.testing.assert_allclose(draws.std(0), sd, rtol=0.35)
+    cov = np.asarray(posterior.covariance(x, x))
+    unit = np.einsum("oi,oj,oij->oij", 1 / sd, 1 / sd, cov)
+    drawn = np.stack([np.corrcoef(draws[:, output].T) for output in range(2)])
+    np.testing.assert_allclose(unit, drawn, atol=0.35)
 
 
 def test_every_acquisition_scores_it_with_finite_slopes(posterior):
@@ -174,6 +190,8 @@ def test_every_acquisition_scores_it_with_finite_slopes(posterior):
     scores = [lambda x, fn=fn: fn(goal, posterior, x) for fn in ACQUISITIONS.values()]
     scores.append(lambda x: nei(goals(draws, thresholds, usable), draws, x))
     scores.append(lambda x: thompson(goal, path, x))
+    rivals = Rivals(posterior.x, posterior.means(posterior.x)[0])
+    scores.append(lambda x: kg(goal, posterior, rivals, x))
     whole = jax.jit(lambda x: [jax.value_and_grad(s)(x) for s in scores])
     for x in (X[0], NEW[0], np.zeros(D)):
         assert all(np.isfinite(np.asarray(a)).all() for a in jax.tree.leaves(whole(x)))

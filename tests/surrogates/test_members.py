@@ -74,6 +74,15 @@ def test_the_evidence_of_a_linear_model_is_exact():
     np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("widths", [(), (5,), (5, 3)])
+def test_inner_products_of_slopes_need_no_slopes(widths):
+    network = MLP(widths)
+    params = jax.random.normal(KEY, (network.size(2),))
+    slopes = jax.vmap(jax.grad(network), (None, 0))(params, jnp.asarray(X))
+    got = network.slopes_gram(params, jnp.asarray(X))
+    np.testing.assert_allclose(got, slopes @ slopes.T, rtol=1e-9)
+
+
 def test_a_network_reaches_a_stationary_point():
     network = MLP((8,))
     table = Table(*(jnp.asarray(a) for a in (X, Y, np.ones(N, bool))))

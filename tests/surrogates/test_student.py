@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pfnbo import GP, NNGP, SettingError, TProcess
+from pfnbo import GP, NNGP, ScaleMixture, SettingError, TProcess
 from pfnbo.data import pad
 from pfnbo.kernel import gram, log_marginal_likelihood, warp
+from pfnbo.surrogates.factors import InverseGamma
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -41,7 +42,7 @@ def test_the_evidence_is_that_of_a_multivariate_t(kernel):
     for theta in (one, other):
         y, seen = data.y[0], data.seen[0]
         args = theta, data.x, y, seen, kernel
-        got.append(float(log_marginal_likelihood(*args, 2.5)))
+        got.append(float(log_marginal_likelihood(*args, InverseGamma(2.5, 2.5))))
         k = np.asarray(gram(theta, warp(theta, data.x), seen, kernel))[:N, :N]
         wanted.append(stats.multivariate_t(np.zeros(N), k, 5).logpdf(Y[0]))
     assert got[0] - got[1] == pytest.approx(wanted[0] - wanted[1], abs=1e-6)
@@ -74,14 +75,48 @@ def test_joint_draws_share_their_factor():
     )
     far = jnp.asarray([[0.0, 0.9], [0.9, 0.0], [0.9, 0.9]])
     draws = posterior.sample(KEY, far, 20_000)
-    mean, var = posterior.means(far), jax.vmap(posterior.predict)(far)
-    z = np.abs(np.asarray((draws - mean[None]) / np.asarray(var.scale.T)[None]))
+    mean, at = posterior.means(far), jax.vmap(posterior.predict)(far)
+    z = np.abs(np.asarray((draws - mean[None]) / np.asarray(at.scale.T)[None]))
     # Independent coordinates of large deviation would meet by accident only.
     both = np.mean((z[:, 0, 0] > 3) & (z[:, 0, 1] > 3))
     alone = np.mean(z[:, 0, 0] > 3) * np.mean(z[:, 0, 1] > 3)
     assert both > 3 * alone
-    quantile = stats.t(float(posterior.df[0])).ppf(0.9)
+    quantile = stats.t(2 * float(posterior.factor.shape[0])).ppf(0.9)
     assert np.mean(z[:, 0, 0] > quantile) == pytest.approx(0.2, abs=0.02)
+
+
+def test_draws_of_an_inverse_gamma_factor_give_the_t_process():
+    gp = GP(noise=0.1, additive=False, warp=False)
+    exact = _fit(TProcess(gp, shape=2.0))
+    drawn = _fit(ScaleMixture(stats.invgamma(2.0, scale=2.0), gp, draws=4000))
+    theta = exact.process.theta, drawn.process.theta
+    np.testing.assert_allclose(*theta, atol=1e-2)
+    drawn = replace(drawn, process=exact.process)  # the beliefs alone
+    one, other = _at(exact), _at(drawn)
+    np.testing.assert_allclose(one.mean, other.mean, atol=1e-9)
+    for p in (0.05, 0.3, 0.9):
+        y = one.icdf(p)
+        np.testing.assert_allclose(other.cdf(y), p, atol=5e-3)
+
+
+def test_any_prior_of_the_factor_is_weighed_by_the_data():
+    gp = GP(noise=0.1, additive=False, warp=False)
+    prior = stats.burr12(2.0, 1.0)
+    posterior = _fit(ScaleMixture(prior, gp, draws=2000))
+    square = float(posterior.y[0] @ posterior.process.alpha[0])
+    f = np.exp(np.linspace(-9, 9, 4001))
+    weight = prior.pdf(f) * f * f ** (-N / 2) * np.exp(-square / (2 * f))
+    weight /= weight.sum()
+    wanted = np.interp([0.1, 0.5, 0.9], np.cumsum(weight), f)
+    got = np.quantile(posterior.factor.values[0], [0.1, 0.5, 0.9])
+    np.testing.assert_allclose(got, wanted, rtol=0.06)
+    assert 16 < float(posterior.factor.effective[0]) < 2000
+
+
+def test_draws_too_far_apart_are_told_of():
+    gp = GP(noise=0.1, additive=False, warp=False)
+    with pytest.warns(UserWarning, match="draws=1000"):
+        ScaleMixture(stats.lognorm(30.0), gp, draws=100).fit(KEY, pad(X, Y, 16))
 
 
 @pytest.mark.parametrize("model", [NNGP(noise=0.1), TProcess(NNGP(noise=0.1))])
@@ -104,3 +139,8 @@ def test_paths_and_noise_free_draws_have_the_moments(model):
 def test_a_prior_that_is_none_is_refused():
     with pytest.raises(SettingError, match="above 0"):
         TProcess(shape=0.0)
+    for factor in (2.0, stats.norm()):
+        with pytest.raises(SettingError, match="positive numbers"):
+            ScaleMixture(factor)
+    with pytest.raises(SettingError, match="at least 16"):
+        ScaleMixture(stats.burr12(2, 1), draws=4)
