@@ -13,6 +13,7 @@ FOLDERS = sorted(path.parent.name for path in FOLDER.glob("*/run.py"))
 CHEAP = {
     "compare/table.py": [*CSV, "--set", "constrained"],
     "ablation/run.py": ["--seeds", "0"],
+    "engineering/table.py": [],
     "speed/run.py": ["--quick"],
 }
 
