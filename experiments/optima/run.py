@@ -183,13 +183,18 @@ class Search:
             room = np.einsum("kij,kj->ki", dg, near - u) - g  # as seen from each
             rows = (dg / size[:, None]).reshape(-1, n)
             # In units of the radius, as the solver's tolerance is absolute.
+            room = (room / size - SLACK).ravel() / radius
+            close = room < np.abs(rows).sum(axis=1)  # the others hold in all the box
             moved = linprog(
                 np.append(df[0], price),
-                A_ub=np.column_stack([rows, -np.ones(len(rows))]),
-                b_ub=(room / size - SLACK).ravel() / radius,
+                A_ub=np.column_stack([rows, -np.ones(len(rows))])[close],
+                b_ub=room[close],
                 bounds=[*np.clip(np.stack([-u, 1 - u], 1) / radius, -1, 1), (0, None)],
-            ).x[:n]
-            ends = u, np.clip(u + radius * moved, 0, 1)
+            ).x
+            if moved is None:  # the solver gave up
+                radius /= 2
+                continue
+            ends = u, np.clip(u + radius * moved[:n], 0, 1)
             outcomes = [value(end) for end in ends]
             before, after = (
                 f + price * np.max(np.maximum(g / size, 0)) for f, g in outcomes
@@ -304,7 +309,8 @@ def explore(search: Search, seeds: int) -> str:
             for f, x in sorted(search.outside, key=lambda end: end[0])[:3]:
                 if f < search.best:
                     search.creep(x, rng)
-            search.hop(rng)
+            if search.x is not None:
+                search.hop(rng)
     better = not search.free.all() and search.x is not None
     while better:
         before = search.best
