@@ -5,8 +5,10 @@
 
 Nothing is started from the optimum kept. Where the discrete part has few enough
 combinations, each is tried, with SLSQP from several starts over the rest; elsewhere
-differential evolution and SLSQP from random starts search together, and SLSQP over the
-continuous rest takes turns with steps to discrete neighbours. "found" is the best
+differential evolution and SLSQP from random starts search together, then basin hopping
+draws a few coordinates of the best point anew; SLSQP over the continuous rest takes
+turns with steps to discrete neighbours. Where limits have kinks, as the frequencies of
+a truss have when two of them meet, linear programs end the search. "found" is the best
 feasible value; "gap" is (found - kept)/|kept|, so a negative one beats the value kept.
 Exits with 1 when a gap is beyond 1e-6 either way. Slow, so each row is written as it is
 found, and the same command goes on after the rows of its file.
@@ -17,10 +19,11 @@ import itertools
 import sys
 import time
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import differential_evolution, minimize
+from scipy.optimize import differential_evolution, linprog, minimize
 
 from pfnbo import problems
 from pfnbo.bench.statistics import gap
@@ -31,6 +34,7 @@ POINTS = 10_000_000  # of a wholly discrete problem
 STEP = 1e-6  # of the central differences
 FEW = 4  # variables that the method of Nelder and Mead still serves well
 STARTS = 12  # of SLSQP for each seed
+HOPS = 60  # of a basin hopping, without a gain, before it ends
 RESULTS = Path(__file__).with_name("results.md")
 HEAD = "| problem | kept | found | gap | how | s |\n|---|---|---|---|---|---|\n"
 SLACK = 1e-9  # of a limit, relative to its slope: SLSQP stops a little outside
@@ -50,6 +54,16 @@ def at(dimension, u: float) -> float:
     return float(dimension.at(u))
 
 
+def slopes(value, u: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slopes of f `(n,)` and g `(c, n)` at u by central differences."""
+    up = np.minimum(u + step * np.eye(len(u)), 1)
+    down = np.maximum(u - step * np.eye(len(u)), 0)
+    ends = [(value(a), value(b)) for a, b in zip(up, down, strict=True)]
+    width = np.sum(up - down, axis=1)
+    df = np.array([a[0] - b[0] for a, b in ends]) / width
+    return df, np.array([a[1] - b[1] for a, b in ends]).T / width
+
+
 class Search:
     """One problem, with its variables on a unit scale where they are continuous."""
 
@@ -60,6 +74,7 @@ class Search:
         self.low = np.array([at(d, 0) for d in self.dims])
         self.span = np.array([at(d, 1) for d in self.dims]) - self.low
         self.best, self.x = np.inf, None
+        self.outside: list[tuple[float, np.ndarray]] = []  # ends of SLSQP, a little
 
     def value(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return f and g, large where the formula has no value."""
@@ -83,6 +98,9 @@ class Search:
     def descend(self, x: np.ndarray, iterations: int = 300) -> float:
         """Run SLSQP over the continuous variables, then once more a little inside."""
         ended = self._slsqp(x, self.free, 0.0, iterations)
+        f = self.value(ended)[0]
+        if f > self.best + 1e-6 * abs(self.best):
+            return f  # no need to know it better
         f = self.keep(self._slsqp(ended, self.free, SLACK, iterations))
         if np.isfinite(f):
             return f
@@ -90,7 +108,11 @@ class Search:
         u = (ended - self.low) / self.span
         near = self.free & (np.abs(u - np.round(u)) < 1e-7)
         ended[near] = (self.low + np.round(u) * self.span)[near]
-        return self.keep(self._slsqp(ended, self.free & ~near, SLACK, iterations))
+        ended = self._slsqp(ended, self.free & ~near, SLACK, iterations)
+        f = self.keep(ended)
+        if np.isinf(f):
+            self.outside.append((self.value(ended)[0], ended))
+        return f
 
     def _slsqp(
         self, x: np.ndarray, free: np.ndarray, margin: float, iterations: int
@@ -113,28 +135,89 @@ class Search:
         size = np.where(slope > 0, slope, 1.0)
         scale = max(abs(f), max((abs(m[0] - f) for m in beside), default=0)) or 1.0
 
+        @lru_cache(maxsize=4)
+        def steepness(key: bytes) -> tuple[np.ndarray, np.ndarray]:
+            return slopes(lambda u: self.value(moved(u)), np.frombuffer(key), STEP)
+
         def inside(u: np.ndarray) -> np.ndarray:
             return -self.value(moved(u))[1] / size - margin * (slope > 0)
 
-        def steepness(u: np.ndarray) -> np.ndarray:
-            up = np.minimum(u + STEP * np.eye(len(u)), 1)
-            down = np.maximum(u - STEP * np.eye(len(u)), 0)
-            rise = [inside(a) - inside(b) for a, b in zip(up, down, strict=True)]
-            return (np.array(rise) / np.sum(up - down, axis=1)[:, None]).T
-
-        limits = {"type": "ineq", "fun": inside, "jac": steepness}
+        limits = {
+            "type": "ineq",
+            "fun": inside,
+            "jac": lambda u: -steepness(u.tobytes())[1] / size[:, None],
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             done = minimize(
                 lambda u: self.value(moved(u))[0] / scale,
                 u,
-                jac="3-point",
+                jac=lambda u: steepness(u.tobytes())[0] / scale,
                 method="SLSQP",
                 bounds=[(0, 1)] * len(u),
                 constraints=[limits] if len(g) else [],
                 options=dict(maxiter=iterations, ftol=1e-15),
             )
         return moved(done.x) if np.all(np.isfinite(done.x)) else x
+
+    def creep(self, x: np.ndarray, rng: np.random.Generator) -> float:
+        """Descend by linear programs, with slopes sampled in a shrinking box.
+
+        A kink has different slopes on its sides; limits linearised on all of them hold
+        there, too. Source: Curtis & Overton 2012, SIAM J. Optim. 22.
+        """
+        u, radius, n = (x - self.low) / self.span, 1e-3, len(x)
+
+        def value(u: np.ndarray) -> tuple[float, np.ndarray]:
+            return self.value(self.low + u * self.span)
+
+        while radius > 1e-9:
+            near = u + radius * rng.uniform(-1, 1, (2 * n, n))
+            near = np.vstack([u, np.clip(near, 0, 1)])
+            # Differences that are wider than the box would mix the sides of a kink.
+            step = min(STEP, radius / 10)
+            found = [(value(p)[1], *slopes(value, p, step)) for p in near]
+            g, df, dg = map(np.array, zip(*found, strict=True))
+            size = np.maximum(np.abs(dg).max(axis=(0, 2)), 1e-12)
+            price = 10 * n * np.abs(df).max()  # of leaving the limits
+            room = np.einsum("kij,kj->ki", dg, near - u) - g  # as seen from each
+            rows = (dg / size[:, None]).reshape(-1, n)
+            # In units of the radius, as the solver's tolerance is absolute.
+            room = (room / size - SLACK).ravel() / radius
+            close = room < np.abs(rows).sum(axis=1)  # the others hold in all the box
+            moved = linprog(
+                np.append(df[0], price),
+                A_ub=np.column_stack([rows, -np.ones(len(rows))])[close],
+                b_ub=room[close],
+                bounds=[*np.clip(np.stack([-u, 1 - u], 1) / radius, -1, 1), (0, None)],
+            ).x
+            if moved is None:  # the solver gave up
+                radius /= 2
+                continue
+            ends = u, np.clip(u + radius * moved[:n], 0, 1)
+            outcomes = [value(end) for end in ends]
+            before, after = (
+                f + price * np.max(np.maximum(g / size, 0)) for f, g in outcomes
+            )
+            u = ends[int(after < before)]
+            self.keep(self.low + u * self.span)
+            if before - after <= 1e-3 * radius * np.abs(df).max():
+                radius /= 2
+        return self.best
+
+    def hop(self, rng: np.random.Generator) -> None:
+        """Descend from the best point with a few of its coordinates drawn anew.
+
+        Source: Wales & Doye 1997, J. Phys. Chem. A 101, basin hopping.
+        """
+        idle = 0
+        while idle < HOPS:
+            before, y = self.best, self.x.copy()
+            picked = rng.permutation(len(y))[: rng.integers(1, 4)]
+            y[picked] = self.snap(rng.random(len(y)))[picked]
+            self.descend(y, 60)
+            gained = self.best < before - 1e-9 * abs(before)
+            idle = 0 if gained else idle + 1
 
     def snap(self, u: np.ndarray) -> np.ndarray:
         """Return the legal point at positions u of the scales."""
@@ -212,22 +295,29 @@ def enumerate_choices(search: Search, rng: np.random.Generator, starts: int) -> 
 
 
 def explore(search: Search, seeds: int) -> str:
-    """Run differential evolution, SLSQP and steps to discrete neighbours."""
+    """Run differential evolution, SLSQP, hops and steps to discrete neighbours."""
+    smooth = search.free.all()
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         search.descend(search.evolve(seed))
         for u in rng.random((STARTS, len(search.dims))):
             # Sorted starts too: some optima are descending, and few starts are.
             search.descend(search.snap(u))
-            if search.free.all():
+            if smooth:
                 search.descend(search.snap(np.sort(u)[::-1]))
+        if smooth:
+            for f, x in sorted(search.outside, key=lambda end: end[0])[:3]:
+                if f < search.best:
+                    search.creep(x, rng)
+            if search.x is not None:
+                search.hop(rng)
     better = not search.free.all() and search.x is not None
     while better:
         before = search.best
         for y in search.neighbours(search.x):
             search.descend(y, 60)
         better = search.best < before
-    return "DE + SLSQP"
+    return "DE + SLSQP + hops"
 
 
 def derive(problem, seeds: int) -> tuple[Search, str]:

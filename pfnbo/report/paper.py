@@ -1,11 +1,13 @@
 """The same figures as PNG files for papers, drawn by matplotlib."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pfnbo.errors import BenchError
-from pfnbo.report.charts import Chart, every
+from pfnbo.report.charts import Chart, convergence, every
 from pfnbo.report.comparison import Comparison
 
 # As on the page in light mode, in the same order.
@@ -24,7 +26,7 @@ MARKS = "osD^"
 
 
 def save(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every figure into a folder and return the files.
+    """Write every figure, and one of all problems, into a folder; return the files.
 
     Raises:
         BenchError: when matplotlib is missing.
@@ -43,7 +45,35 @@ def save(comparison: Comparison, folder: Path) -> list[Path]:
         _draw(figure.subplots(), chart, place)
         files.append(folder / f"{chart.name}.png")
         figure.savefig(files[-1], dpi=200)
+    figure = Figure(layout="constrained")
+    _draw_all(figure, comparison, place)
+    files.append(folder / "convergence.png")
+    figure.savefig(files[-1], dpi=150)
     return files
+
+
+def _draw_all(figure: Any, comparison: Comparison, place: dict[str, int]) -> None:
+    """Draw the convergence on each problem, in as many small panels."""
+    columns = min(4, len(comparison.problems))
+    rows = math.ceil(len(comparison.problems) / columns)
+    figure.set_size_inches(2.6 * columns, 2 * rows + 0.8)
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+    lines = {}
+    for ax, problem in zip(panels, comparison.problems, strict=False):
+        _draw(ax, convergence(comparison, problem), place)
+        ax.get_legend().remove()
+        unit = "" if comparison.f_star[problem] else ", absolute"
+        ax.set(title=problem + unit, xlabel="", ylabel="")
+        ax.title.set_fontsize("small")
+        ax.tick_params(which="both", labelsize="small", labelbottom=True)
+        lines |= {line.get_label(): line for line in ax.get_lines()}
+    for ax in panels[len(comparison.problems) :]:
+        ax.remove()
+    figure.supxlabel("evaluations", fontsize="small")
+    figure.supylabel("median gap to the best known design", fontsize="small")
+    named = [method for method in comparison.methods if method in lines]
+    handles = [lines[method] for method in named]
+    figure.legend(handles, named, loc="outside upper center", ncols=4, fontsize="small")
 
 
 def _draw(ax, chart: Chart, place: dict[str, int]) -> None:

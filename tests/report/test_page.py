@@ -137,7 +137,7 @@ def test_the_command_writes_a_page_and_pictures(written, tmp_path, capsys):
     assert "12 runs are in" in capsys.readouterr().out
     assert html.read_text().startswith("<!doctype html>")
     files = {path.name for path in folder.iterdir()}
-    assert {"solved.png", "speed.png", "convergence_gomez3.png"} <= files
+    assert {"solved.png", "convergence_gomez3.png", "convergence.png"} <= files
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
     assert main(["report", str(written), "-o", "no/such/folder.html"]) == 2
     assert "does not exist" in capsys.readouterr().err

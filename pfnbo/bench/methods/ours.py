@@ -16,13 +16,18 @@ from pfnbo.views import standardize
 
 SURROGATES = {
     "default": lambda: None,
+    "dkl": pfnbo.DKL,
     "ensemble": pfnbo.Ensemble,
+    "fully_bayesian": pfnbo.FullyBayesianGP,
     "gp": pfnbo.GP,
     "hmc": pfnbo.HMC,
     "laplace": pfnbo.Laplace,
+    "neural_linear": pfnbo.NeuralLinear,
     "nngp": pfnbo.NNGP,
     "pfn": pfnbo.PFN,
+    "saas": pfnbo.SAAS,
     "sghmc": pfnbo.SGHMC,
+    "sparse": pfnbo.SparseVI,
     "student": pfnbo.TProcess,
 }
 CANDIDATES = 1000  # of PFN4sBO's rule
