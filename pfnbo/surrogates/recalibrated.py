@@ -1,7 +1,6 @@
 """Surrogates whose doubts are corrected by how rows held out were predicted."""
 
-import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -22,18 +21,18 @@ TRUST = 4  # observations that the deviations are worth, as they came
 class RecalibratedPosterior:
     """A posterior with other doubts.
 
-    All deviations are multiplied by a factor or, with `shares`, all probabilities pass
-    an increasing map; the joint draws of several points keep their ranks.
+    All deviations are multiplied by a factor and then, if isotonic, all probabilities
+    pass an increasing map; the joint draws of several points keep their ranks.
     """
 
     base: Any
     factor: jax.Array  # (outputs,) of the deviations
-    shares: jax.Array | None = None  # (outputs, k) as in `Isotonic`
+    shares: jax.Array  # (outputs, k) as in `Isotonic`
+    isotonic: bool = field(metadata=dict(static=True))
 
     def _told(self, base: Any) -> Predictive:
-        if self.shares is None:
-            return stretched(base, self.factor)
-        return Isotonic(base, self.shares)
+        told = stretched(base, self.factor)
+        return Isotonic(told, self.shares) if self.isotonic else told
 
     def predict(
         self,
@@ -54,7 +53,7 @@ class RecalibratedPosterior:
         x: jax.Array,  # (q, d)
     ) -> jax.Array:
         """Return the means of the latent outputs, (outputs, q)."""
-        if self.shares is None:
+        if not self.isotonic:
             return self.base.means(x)
         return jax.vmap(lambda row: self.predict(row).mean, out_axes=1)(x)
 
@@ -65,15 +64,16 @@ class RecalibratedPosterior:
     ) -> jax.Array:
         """Return the values of the same rank in the corrected marginals at a point."""
         base = self.base.predict(x)
-        if self.shares is None:
-            mean, factor = (
-                a.reshape((1,) * (values.ndim - 1) + (-1,))
-                for a in (base.mean, self.factor)
-            )
-            return mean + factor * (values - mean)
-        info = jnp.finfo(values.dtype)
-        p = jnp.clip(base.cdf(values), info.tiny, 1 - info.eps)
-        return Isotonic(base, self.shares).icdf(p)
+        mean, factor = (
+            a.reshape((1,) * (values.ndim - 1) + (-1,))
+            for a in (base.mean, self.factor)
+        )
+        values = mean + factor * (values - mean)
+        if not self.isotonic:
+            return values
+        told, info = stretched(base, self.factor), jnp.finfo(values.dtype)
+        p = jnp.clip(told.cdf(values), info.tiny, 1 - info.eps)
+        return Isotonic(told, self.shares).icdf(p)
 
     def sample(
         self,
@@ -95,7 +95,7 @@ class RecalibratedPosterior:
         They are normal, so that the factor corrects them, whatever the method.
         """
         draws = self.base.noise_free(key, n, quiet)
-        return RecalibratedDraws(replace(self, shares=None), draws)
+        return RecalibratedDraws(replace(self, isotonic=False), draws)
 
     def condition(self, data: Data) -> "RecalibratedPosterior":
         """Return the posterior after other data, the correction unchanged."""
@@ -125,7 +125,7 @@ class RecalibratedPosterior:
     @property
     def fitted(self) -> jax.Array:
         """Means of the latent outputs at the data, (outputs, n)."""
-        return self.base.fitted if self.shares is None else self.means(self.x)
+        return self.means(self.x) if self.isotonic else self.base.fitted
 
     @property
     def noise(self) -> jax.Array:
@@ -194,7 +194,8 @@ class Recalibrated:
     Args:
         surrogate: what predicts.
         method: "scale" multiplies all deviations by the ratio of errors to doubts,
-            "isotonic" gives every quantile the probability that it turned out to have.
+            "isotonic" then gives every quantile the probability that it turned out to
+            have.
         folds: parts of the rows, held out by turns.
 
     Source: Levi et al. 2022, arXiv 1905.11659 (scale); Kuleshov et al. 2018, arXiv
@@ -207,8 +208,7 @@ class Recalibrated:
 
     def __post_init__(self):
         """Refuse an unknown method and a single fold."""
-        if self.method not in METHODS:
-            raise SettingError(f"method is {self.method!r}: wanted one of {METHODS}.")
+        _check(self.method)
         if self.folds < 2:
             raise SettingError(f"folds is {self.folds}: at least 2 are needed.")
 
@@ -216,12 +216,11 @@ class Recalibrated:
         """Return the corrected posterior of every output."""
         whole, rest = jax.random.split(key)
         posterior = self.surrogate.fit(whole, data)
-        seen = jnp.asarray(data.seen)
         if hasattr(posterior, "leave_one_out"):
             told = _left_out(posterior)
         else:
             told = self._held_out(rest, data)
-        return RecalibratedPosterior(posterior, *_correction(*told, seen, self.method))
+        return _corrected(posterior, told, data.y, data.seen, self.method)
 
     def told(self, rows: int, columns: int) -> str:
         """Return what predicts, for the words of a result."""
@@ -229,20 +228,16 @@ class Recalibrated:
         name = told(rows, columns) if told else type(self.surrogate).__name__
         return f"Recalibrated({name})"
 
-    def _held_out(self, key: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
-        """Return squared errors and probabilities of rows held out, (outputs, n)."""
+    def _held_out(self, key: jax.Array, data: Data) -> Predictive:
+        """Return predictions of each row by the fit without its fold, (outputs, n)."""
         seen = np.asarray(data.seen)
-        fold = np.cumsum(seen.any(0)) % self.folds
-        squares, pit = np.zeros((2, *seen.shape))
+        fold, told = np.cumsum(seen.any(0)) % self.folds, None
         for i, own in enumerate(jax.random.split(key, self.folds)):
             rest = seen & (fold != i)
             less = replace(data, y=np.where(rest, data.y, 0), seen=rest)
-            told = _at(self.surrogate.fit(own, less), data.x, data.y)
-            squares, pit = (
-                np.where(fold == i, new, old)
-                for new, old in zip(told, (squares, pit), strict=True)
-            )
-        return squares, pit  # type: ignore[return-value]
+            new = _observed(self.surrogate.fit(own, less), data.x)
+            told = new if told is None else _rows(fold == i, new, told)
+        return told  # type: ignore[return-value]  # there are two folds or more
 
 
 def recalibrated(
@@ -255,36 +250,60 @@ def recalibrated(
         x: rows of the unit cube `(n, d)`.
         y: observations `(outputs, n)`, standardised as those of the fit were.
         method: as of `Recalibrated`.
+
+    Raises:
+        SettingError: when there is no such method.
     """
-    correction = _correction(*_at(posterior, x, y), jnp.isfinite(y), method)
-    return RecalibratedPosterior(posterior, *correction)
+    _check(method)
+    with jax.enable_x64(True):
+        x, y = jnp.asarray(x), jnp.asarray(y)
+        return _corrected(
+            posterior, _observed(posterior, x), y, jnp.isfinite(y), method
+        )
+
+
+def _check(method: str) -> None:
+    if method not in METHODS:
+        raise SettingError(f"method is {method!r}: wanted one of {METHODS}.")
 
 
 @jax.jit
-def _at(posterior: Any, x, y) -> tuple[jax.Array, jax.Array]:
-    """Return squared errors in deviations, and probabilities, of observations."""
-    return _judged(jax.vmap(posterior.observe)(x), y.T, (1, 0))
+def _observed(posterior: Any, x: jax.Array) -> Any:
+    """Return the marginals of observations at rows `(n, d)`, (outputs, n)."""
+    return jax.vmap(posterior.observe, out_axes=1)(x)
 
 
 @jax.jit
-def _left_out(posterior: Any) -> tuple[jax.Array, jax.Array]:
-    return _judged(posterior.leave_one_out(), posterior.y, (0, 1))
+def _left_out(posterior: Any) -> Any:
+    return posterior.leave_one_out()
 
 
-def _judged(told: Predictive, y, axes) -> tuple[jax.Array, jax.Array]:
-    squares = (y - told.mean) ** 2 / told.var
-    return squares.transpose(axes), told.cdf(y).transpose(axes)
+@jax.jit
+def _rows(own: jax.Array, new: Any, old: Any) -> Any:
+    """Return the new predictions of some rows `(n,)`, and the old ones of others."""
+
+    def pick(a, b):
+        return jnp.where(own.reshape(1, -1, *(1,) * (a.ndim - 2)), a, b)
+
+    return jax.tree.map(pick, new, old)
 
 
-@functools.partial(jax.jit, static_argnames="method")
-def _correction(squares, pit, seen, method: str) -> tuple[jax.Array, jax.Array | None]:
-    """Return the factor and the shares that held-out rows ask for.
+def _corrected(posterior, told, y, seen, method: str) -> RecalibratedPosterior:
+    """Return the posterior with what predictions of rows held out ask for."""
+    factor, left = _correction(told, y, seen)
+    return RecalibratedPosterior(posterior, factor, left, method == "isotonic")
+
+
+@jax.jit
+def _correction(told, y, seen) -> tuple[jax.Array, jax.Array]:
+    """Return the factor (outputs,), and the shares that are left to correct.
 
     The variances have the factor that is expected under an inverse-gamma prior around
     1; where a prediction has no variance its error tells nothing.
     """
+    squares = (y - told.mean) ** 2 / told.var
     squares = jnp.where(jnp.isfinite(squares), squares, 1)
     total = jnp.sum(jnp.where(seen, squares, 0), 1)
     factor = jnp.sqrt((TRUST + total) / (TRUST + jnp.sum(seen, 1)))
-    known = seen & jnp.isfinite(pit)
-    return factor, shares(pit, known) if method == "isotonic" else None
+    pit = stretched(told, jnp.broadcast_to(factor[:, None], y.shape)).cdf(y)
+    return factor, shares(pit, seen & jnp.isfinite(pit))
