@@ -6,13 +6,14 @@ Each surrogate has 32 rows and predicts 300 others: of Hartmann-3 at Sobol point
 the same with noise of half a standard deviation, and of three columns of the diabetes
 data. `Recalibrated` corrects its deviations ("scale") or its probabilities ("isotonic")
 by rows held out of the 32: leave-one-out in closed form where a surrogate has it, five
-folds elsewhere. Networks are small and chains short, so that all are done in minutes;
-these are no scores of the defaults. Then a network, and five of them, learn digits from
-300 images, and a temperature is found for them on 300 more.
+folds elsewhere. Networks are
+small and chains short, so that all are done in minutes; these are no scores of the
+defaults. Every line of the results is a surrogate, a set, a seed and a method; the file
+is only appended to, and the same command goes on where it was stopped. Means are
+printed, without `--results` as well; with all lines there, `figure.png` is drawn.
 
-Every line of the results is a surrogate, a set and a seed; the file is only appended
-to, and the same command goes on where it was stopped. Means are printed, without
-`--results` as well; with all lines there, `digits.md` and `figure.png` are written.
+With `--digits`, a network and five of them learn digits from 300 images, and a
+temperature is found for them on 300 more; prints `digits.md` and draws `digits.png`.
 """
 
 import argparse
@@ -174,35 +175,35 @@ def classes(told, label) -> str:
     return "\n".join(rows)
 
 
-def draw(lines, told, label) -> None:
-    """Draw miscalibration before and after, and the reliability of the digits."""
+def draw(lines) -> None:
+    """Draw miscalibration before and after."""
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(10, 3.8), width_ratios=(3, 2), layout="constrained"
-    )
+    fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
     at = np.arange(len(SURROGATES))
     for shift, method in zip((-0.27, 0, 0.27), METHODS, strict=True):
-        own = [
-            np.mean(
-                [
-                    float(x["miscalibration"])
-                    for x in lines
-                    if (x["surrogate"], x["method"]) == (name, method)
-                ]
-            )
+        own = [x for x in lines if x["method"] == method]
+        areas = [
+            np.mean([float(x["miscalibration"]) for x in own if x["surrogate"] == name])
             for name in SURROGATES
         ]
-        left.bar(at + shift, own, 0.27, label=method)
-    left.set_xticks(at, list(SURROGATES), rotation=40, ha="right", fontsize=8)
-    left.set_ylabel("miscalibration area")
-    left.legend(title="recalibrated by")
-    for name, p in told.items():
-        ax = calibration.plot_confidence(p, label, right, bins=8)
-        ax.lines[-2].set_label(name)
-    right.legend(fontsize=7)
-    right.set_title("digits")
+        ax.bar(at + shift, areas, 0.27, label=method)
+    ax.set_xticks(at, list(SURROGATES), rotation=40, ha="right", fontsize=8)
+    ax.set_ylabel("miscalibration area")
+    ax.legend(title="recalibrated by")
     fig.savefig(HERE / "figure.png", dpi=120)
+
+
+def draw_digits(told, label) -> None:
+    """Draw how often the likeliest digit came, by its probability."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(5, 4), layout="constrained")
+    for name, p in told.items():
+        calibration.plot_confidence(p, label, ax, bins=8)
+        ax.lines[-2].set_label(name)
+    ax.legend(fontsize=8)
+    fig.savefig(HERE / "digits.png", dpi=120)
 
 
 def main() -> None:
@@ -213,7 +214,13 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--results", type=Path, help="a CSV file to append to")
+    parser.add_argument("--digits", action="store_true", help="only the digits")
     args = parser.parse_args()
+    if args.digits:
+        told, label = digits()
+        print(text := classes(told, label))
+        (HERE / "digits.md").write_text(text + "\n")
+        return draw_digits(told, label)
     warnings.filterwarnings("ignore", "R-hat|.*diverged|The balance properties")
     lines: list[dict[str, Any]] = []
     if args.results and args.results.exists():
@@ -234,12 +241,8 @@ def main() -> None:
                             writer.writeheader()
                         writer.writerows(fresh)
     print(table(lines))
-    if {x["surrogate"] for x in lines} == {*SURROGATES}:
-        told, label = digits()
-        print("\n" + (text := classes(told, label)))
-        if args.results:
-            (HERE / "digits.md").write_text(text + "\n")
-            draw(lines, told, label)
+    if args.results and {x["surrogate"] for x in lines} == {*SURROGATES}:
+        draw(lines)
 
 
 if __name__ == "__main__":
