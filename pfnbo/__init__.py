@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from pfnbo import calibration
 from pfnbo.dimensions import Categorical, Float, Int
 from pfnbo.errors import (
     CheckpointError,
@@ -24,6 +25,7 @@ from pfnbo.surrogates.laplace import Laplace
 from pfnbo.surrogates.mlp import MLP
 from pfnbo.surrogates.nngp import NNGP
 from pfnbo.surrogates.pfn import PFN
+from pfnbo.surrogates.recalibrated import Recalibrated
 from pfnbo.surrogates.saas import NUTS, SAAS, FullyBayesianGP
 from pfnbo.surrogates.sghmc import SGHMC
 from pfnbo.surrogates.sparse import SparseVI
@@ -60,6 +62,7 @@ __all__ = [
     "Optimizer",
     "PfnboError",
     "ProblemError",
+    "Recalibrated",
     "Result",
     "ScaleMixture",
     "SettingError",
@@ -69,6 +72,7 @@ __all__ = [
     "TProcess",
     "TellError",
     "WeightPrior",
+    "calibration",
     "optimize",
 ]
 

@@ -8,8 +8,9 @@ Improvement is always upwards (larger is better). Nothing is checked at
 construction, since the classes pass through `jit` and `vmap` as pytrees.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +98,18 @@ def sample_of(self: Predictive, key: Array, shape: tuple[int, ...] = ()) -> Arra
     batch, dtype = self.mean.shape, self.mean.dtype
     tiny = float(jnp.finfo(dtype).tiny)
     return self.icdf(jax.random.uniform(key, shape + batch, dtype, minval=tiny))
+
+
+def expectation(self: Predictive, fn: Callable[[Array], Array]) -> Array:
+    """E[fn(Y)] by composite Gauss-Legendre with eight points between any two knots."""
+    knots = jnp.moveaxis(jnp.sort(self.knots(), -1), -1, 0)
+    node, weight = (
+        jnp.asarray(x, knots.dtype).reshape((-1,) + (1,) * knots.ndim) for x in _GAUSS
+    )
+    low, half = knots[None, :-1], jnp.diff(knots, axis=0)[None] / 2
+    node, weight, low, half = spread(node, weight, low, half)
+    y = low + half * (1 + node)
+    return jnp.sum(weight * half * jnp.exp(self.log_prob(y)) * fn(y), (0, 1))
 
 
 def _invert(dist: Predictive, p: Array, low: Array, high: Array) -> Array:
@@ -286,8 +299,7 @@ class Mixture:
 
     `log_weights` (..., k) broadcasts to the components' batch shape (..., k) and
     need not be normalised. The quantile is a bisection between the extreme
-    quantiles of the components. The entropy is composite Gauss-Legendre quadrature
-    with eight points between any two knots of any component: against adaptive
+    quantiles of the components. The entropy is an `expectation`: against adaptive
     quadrature its error is below 1e-8 in float64 and 1e-5 in float32, also when
     scales differ a thousandfold.
     """
@@ -342,17 +354,25 @@ class Mixture:
 
     def entropy(self) -> Array:
         """Differential entropy, by quadrature."""
-        knots = jnp.moveaxis(jnp.sort(self.knots(), -1), -1, 0)
-        node, weight = (
-            jnp.asarray(x, knots.dtype).reshape((-1,) + (1,) * knots.ndim)
-            for x in _GAUSS
-        )
-        low, half = knots[None, :-1], jnp.diff(knots, axis=0)[None] / 2
-        node, weight, low, half = spread(node, weight, low, half)
-        log_prob = self.log_prob(low + half * (1 + node))
-        return -jnp.sum(weight * half * jnp.exp(log_prob) * log_prob, (0, 1))
+        return -expectation(self, self.log_prob)
 
     def knots(self) -> Array:
         """The knots of all components."""
         knots = self.components.knots()
         return knots.reshape(knots.shape[:-2] + (-1,))
+
+
+def stretched(dist: Any, factor: Array, centre: Any = None) -> Any:
+    """Distribution of centre + factor (Y - centre), of the same class.
+
+    Args:
+        dist: a `Normal`, `StudentT`, `Bars`, or a `Mixture` of these.
+        factor: above 0, in the batch shape.
+        centre: in the batch shape; None is the mean.
+    """
+    centre = dist.mean if centre is None else centre
+    if isinstance(dist, Mixture):
+        inner = stretched(dist.components, factor[..., None], centre[..., None])
+        return replace(dist, components=inner)
+    factor, centre, loc, scale = spread(factor, centre, dist.loc, dist.scale)
+    return replace(dist, loc=centre + factor * (loc - centre), scale=factor * scale)

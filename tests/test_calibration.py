@@ -122,3 +122,43 @@ def test_errors_of_two_bins_by_hand():
     assert calibration.maximum_calibration_error(p, hit, 2) == pytest.approx(0.2)
     with pytest.raises(SettingError, match="bins"):
         calibration.expected_calibration_error(p, hit, 0)
+
+
+def test_a_report_of_classes_holds_every_score():
+    logits, label = _classes(n=2000, sharpen=3.0)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    told = calibration.class_report(p, label)
+    top, hit = p.max(1), p.argmax(1) == label
+    assert told.n == 2000 and told.accuracy == hit.mean()
+    assert told.nll == pytest.approx(-np.mean(np.log(p[np.arange(2000), label])))
+    for bins, error in told.ece.items():
+        assert error == calibration.expected_calibration_error(top, hit, bins)
+        # The gaps of parts sum to no less than that of the whole.
+        assert told.ece_equal_mass[bins] >= abs(np.mean(top - hit)) - 1e-9
+    assert told.brier == calibration.brier(p, label)
+    assert told.kolmogorov_smirnov == calibration.kolmogorov_smirnov(top, hit)
+    assert 0 < told.classwise < told.maximum < 1
+    assert "accuracy" in str(told)
+    line = calibration.plot_confidence(p, label).lines[0]
+    assert np.all(line.get_ydata()[-3:] < line.get_xdata()[-3:])  # too sure
+
+
+@pytest.mark.parametrize(
+    "p, label, words",
+    [
+        (np.ones((2, 2)) / 2, [0], "shape"),
+        (np.ones((2, 2)), [0, 1], "sum 1"),
+        (np.ones((2, 2)) / 2, [0, 2], "whole numbers"),
+        (np.ones((2, 2)) / 2, [0, 0.5], "whole numbers"),
+    ],
+)
+def test_what_are_no_classes_is_refused(p, label, words):
+    with pytest.raises(SettingError, match=words):
+        calibration.class_report(p, label)
+
+
+def test_the_worst_group_is_worse_than_all():
+    pit = RNG.uniform(size=500)
+    groups = [calibration.adversarial_miscalibration(pit, s) for s in (0.05, 0.5, 1)]
+    assert groups[0] > groups[1] > groups[2]
+    assert groups[2] == pytest.approx(calibration.miscalibration(pit))

@@ -13,12 +13,8 @@ FOLDERS = sorted(path.parent.name for path in FOLDER.glob("*/run.py"))
 CHEAP = {
     "compare/table.py": [*CSV, "--set", "constrained"],
     "ablation/run.py": ["--seeds", "0"],
-<<<<<<< HEAD
-    "speed/run.py": ["--quick", "--parts", "memory", "growth", "start", "suggestions"],
-=======
     "engineering/table.py": [],
-    "speed/run.py": ["--quick"],
->>>>>>> bench
+    "speed/run.py": ["--quick", "--parts", "memory", "growth", "start", "suggestions"],
 }
 
 

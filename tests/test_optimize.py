@@ -419,7 +419,7 @@ def test_wrong_names_are_answered_with_the_right_one():
         dict(n_trials=True),
         dict(batch_size=0),
         dict(on_error="ignore"),
-        dict(acquisition="kg"),
+        dict(acquisition="entropy"),
         dict(acquisition=["ei"]),
         dict(fn=3),
         dict(bounds=None),

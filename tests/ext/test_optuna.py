@@ -242,7 +242,7 @@ def test_several_objectives_are_refused_with_advice():
     [
         dict(seed=-1),
         dict(n_startup_trials=-1),
-        dict(acquisition="kg"),
+        dict(acquisition="entropy"),
         dict(surrogate="gp"),
         dict(constraints_func=3),
         dict(warn_independent_sampling="yes"),

@@ -15,6 +15,7 @@ took as `"cpu"` if it knows them, and is told `{"f": 1.2, "g": [0.3]}`, until th
 evaluations are spent and its input ends. `g <= 0` is feasible.
 """
 
+import contextlib
 import json
 import shlex
 import subprocess
@@ -60,6 +61,8 @@ def _converse(
             answer = json.loads(of.readline())
             point = _point(trace, answer["x"])
         except (OSError, ValueError, KeyError, TypeError) as error:
+            with contextlib.suppress(OSError):
+                to.close()  # would raise later on what a dead program left unread
             raise BenchError(
                 f"{line!r} gave no point in answer to {json.dumps(message)[:80]}: "
                 'wanted one line such as {"x": [0.1, 4]} '

@@ -1,8 +1,4 @@
-"""How honest predictions are: whether doubts are as large as errors.
-
-Predictions are batches of one-dimensional distributions, `Predictive`; probabilities of
-classes are arrays. All scores but sharpness tell more the smaller they are.
-"""
+"""Scores of predictions of numbers, batches of one-dimensional distributions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -172,6 +168,18 @@ def miscalibration(pit: np.ndarray) -> float:
     return float(np.mean(np.abs(observed - levels)))
 
 
+def adversarial_miscalibration(
+    pit: np.ndarray, share: float = 0.1, groups: int = 100, seed: int = 0
+) -> float:
+    """Largest miscalibration of random groups of a share of the observations.
+
+    Source: Zhao et al. 2020, arXiv 2006.10288.
+    """
+    size, random = max(1, round(share * len(pit))), np.random.default_rng(seed)
+    picks = (random.choice(pit, size, replace=False) for _ in range(groups))
+    return max(miscalibration(group) for group in picks)
+
+
 def sigma_ratio(predicted: Predictive, y: Any) -> float:
     """Factor of the predicted standard deviations that the errors ask for."""
     z2 = (np.asarray(y) - np.asarray(predicted.mean)) ** 2 / np.asarray(predicted.var)
@@ -192,133 +200,3 @@ def isotonic(pit: Any, levels: Any) -> np.ndarray:
     share = np.arange(1, len(knots) + 1) / (len(knots) + 1)
     ends = np.r_[0.0, knots, 1.0], np.r_[0.0, share, 1.0]
     return np.interp(levels, *ends)
-
-
-def expected_calibration_error(
-    probability: Any, hit: Any, bins: int = 15, *, equal_mass: bool = False
-) -> float:
-    """Mean gap between confidence and frequency over bins of the confidence.
-
-    Args:
-        probability: predicted probabilities `(n,)`.
-        hit: whether what was predicted happened, `(n,)`.
-        bins: number of bins.
-        equal_mass: bins of as many predictions each, instead of equal widths.
-
-    Source: Guo et al. 2017, arXiv 1706.04599; Nixon et al. 2019, arXiv 1904.01685.
-    """
-    gaps, shares = _gaps(probability, hit, bins, equal_mass)
-    return float(np.sum(shares * gaps))
-
-
-def maximum_calibration_error(
-    probability: Any, hit: Any, bins: int = 15, *, equal_mass: bool = False
-) -> float:
-    """Largest gap between confidence and frequency in any bin that is not empty."""
-    gaps, shares = _gaps(probability, hit, bins, equal_mass)
-    return float(np.max(gaps[shares > 0]))
-
-
-def _gaps(probability, hit, bins: int, equal_mass: bool):
-    p, hit = np.asarray(probability, float), np.asarray(hit, float)
-    if bins < 1 or p.ndim != 1 or p.shape != hit.shape or not len(p):
-        raise SettingError(
-            f"probabilities have the shape {p.shape}, outcomes {hit.shape}, and there "
-            f"are {bins} bins: wanted (n,) twice, n > 0, and a bin or more."
-        )
-    place = np.minimum((p * bins).astype(int), bins - 1)
-    if equal_mass:
-        place = np.argsort(np.argsort(p, kind="stable")) * bins // len(p)
-    count = np.bincount(place, minlength=bins)
-    gap = np.bincount(place, p - hit, minlength=bins) / np.maximum(count, 1)
-    return np.abs(gap), count / len(p)
-
-
-def classwise_calibration_error(
-    probability: Any, label: Any, bins: int = 15, *, equal_mass: bool = False
-) -> float:
-    """Mean over the classes of their calibration error.
-
-    Args:
-        probability: predicted probabilities `(n, classes)`.
-        label: class that came `(n,)`.
-        bins: number of bins.
-        equal_mass: bins of as many predictions each, instead of equal widths.
-
-    Source: Kull et al. 2019, arXiv 1910.12656.
-    """
-    p, label = np.asarray(probability, float), np.asarray(label)
-    each = [
-        expected_calibration_error(p[:, c], label == c, bins, equal_mass=equal_mass)
-        for c in range(p.shape[1])
-    ]
-    return float(np.mean(each))
-
-
-def kolmogorov_smirnov(probability: Any, hit: Any) -> float:
-    """Largest gap between summed confidence and hits: an error without bins.
-
-    Source: Gupta et al. 2021, arXiv 2006.12800.
-    """
-    p, hit = np.asarray(probability, float), np.asarray(hit, float)
-    order = np.argsort(p, kind="stable")
-    return float(np.max(np.abs(np.cumsum((p - hit)[order]))) / len(p))
-
-
-def brier(probability: Any, label: Any) -> float:
-    """Mean squared distance of predicted probabilities `(n, classes)` to the labels."""
-    p = np.asarray(probability, float)
-    return float(np.mean(np.sum((p - np.eye(p.shape[1])[np.asarray(label)]) ** 2, 1)))
-
-
-def temperature(logits: Any, label: Any) -> float:
-    """Return the number to divide logits `(n, classes)` by for the best likelihood.
-
-    Source: Guo et al. 2017, arXiv 1706.04599.
-    """
-    from scipy.optimize import minimize_scalar  # slow to import
-
-    logits, label = np.asarray(logits, float), np.asarray(label)
-
-    def loss(log_temperature):
-        z = logits / np.exp(log_temperature)
-        log_norm = np.logaddexp.reduce(z, axis=1)
-        return np.mean(log_norm - z[np.arange(len(z)), label])
-
-    best: Any = minimize_scalar(loss, bounds=(-5, 5), method="bounded")
-    return float(np.exp(best.x))
-
-
-def plot_pit(told: Report, ax: Any = None) -> Any:
-    """Draw the histogram of the predicted probabilities; flat is calibrated.
-
-    Returns:
-        The matplotlib axes.
-    """
-    ax = _axes(ax)
-    bins = int(np.clip(told.n // 5, 4, 20))
-    ax.hist(told.pit, bins, range=(0, 1), density=True)
-    ax.axhline(1, color="black", linewidth=1)
-    ax.set(xlabel="predicted probability of lower values", ylabel="density")
-    return ax
-
-
-def plot_reliability(told: Report, ax: Any = None) -> Any:
-    """Draw the share of observations below each predicted quantile.
-
-    Returns:
-        The matplotlib axes.
-    """
-    ax = _axes(ax)
-    ax.step(np.sort(told.pit), np.arange(1, told.n + 1) / told.n, where="post")
-    ax.plot([0, 1], [0, 1], color="black", linewidth=1)
-    ax.set(xlabel="expected share", ylabel="observed share")
-    return ax
-
-
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt  # slow to import
-
-    return plt.subplots(layout="constrained")[1]
