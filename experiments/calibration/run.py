@@ -6,8 +6,7 @@ Each surrogate has 32 rows and predicts 300 others: of Hartmann-3 at Sobol point
 the same with noise of half a standard deviation, and of three columns of the diabetes
 data. `Recalibrated` corrects its deviations ("scale") or its probabilities ("isotonic")
 by rows held out of the 32: leave-one-out in closed form where a surrogate has it, five
-folds elsewhere. Networks are
-small and chains short, so that all are done in minutes; these are no scores of the
+folds elsewhere. Networks are small and chains short: these are no scores of the
 defaults. Every line of the results is a surrogate, a set, a seed and a method; the file
 is only appended to, and the same command goes on where it was stopped. Means are
 printed, without `--results` as well; with all lines there, `figure.png` is drawn.
