@@ -124,7 +124,8 @@ class PFNRegressor(RegressorMixin, BaseEstimator):
         if self.transformer is None:
             self.transformer_ = None
             return out
-        self.transformer_ = clone(self.transformer).fit(out[:, None])
+        unfitted: Any = clone(self.transformer)
+        self.transformer_ = unfitted.fit(out[:, None])
         ends = np.array([out.min(), out.max()])
         apart = REACH * np.array([-1, 1])
         both = np.stack([ends, ends + apart * np.ptp(ends)])
