@@ -162,10 +162,14 @@ def draw(results: list[dict], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     names = [n for n in PROBLEMS if any(x["problem"] == n for x in results)]
-    columns = 4
+    columns = min(4, len(names))
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(13, 3.2 * rows), squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(3.2 * columns + 1, 3.4 * rows + 0.6),
+        squeeze=False,
+        layout="constrained",
     )
     colours = plt.get_cmap("tab20").colors
     for ax in axes.flat[len(names) :]:
@@ -189,7 +193,7 @@ def draw(results: list[dict], path: Path) -> None:
     handles, labels = max(
         (ax.get_legend_handles_labels() for ax in axes.flat), key=lambda h: len(h[1])
     )
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
     figure.savefig(path, dpi=110)
 
 
