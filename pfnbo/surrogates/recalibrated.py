@@ -103,9 +103,18 @@ class RecalibratedPosterior:
 
     @property
     def covariance(self) -> Any:
-        """The base's covariance of two sets of points, where it has one, corrected."""
+        """The base's correlations of two sets of points, with corrected deviations."""
         base = self.base.covariance
-        return lambda a, b: self.factor[:, None, None] ** 2 * base(a, b)
+
+        def corrected(a: jax.Array, b: jax.Array) -> jax.Array:
+            to_a, to_b = (jax.vmap(self._wider, out_axes=1)(x) for x in (a, b))
+            return to_a[:, :, None] * to_b[:, None] * base(a, b)
+
+        return corrected
+
+    def _wider(self, x: jax.Array) -> jax.Array:
+        """Return by how much the deviations at one point are corrected, (outputs,)."""
+        return jnp.sqrt(self.predict(x).var / self.base.predict(x).var)
 
     @property
     def x(self) -> jax.Array:
@@ -222,10 +231,10 @@ class Recalibrated:
             told = self._held_out(rest, data)
         return _corrected(posterior, told, data.y, data.seen, self.method)
 
-    def told(self, rows: int, columns: int) -> str:
+    def told(self, rows: int, columns: int, posterior: Any = None) -> str:
         """Return what predicts, for the words of a result."""
-        told = getattr(self.surrogate, "told", None)
-        name = told(rows, columns) if told else type(self.surrogate).__name__
+        told, base = getattr(self.surrogate, "told", None), posterior and posterior.base
+        name = told(rows, columns, base) if told else type(self.surrogate).__name__
         return f"Recalibrated({name})"
 
     def _held_out(self, key: jax.Array, data: Data) -> Predictive:
