@@ -114,6 +114,8 @@ class RecalibratedPosterior:
 
     def _wider(self, x: jax.Array) -> jax.Array:
         """Return by how much the deviations at one point are corrected, (outputs,)."""
+        if not self.isotonic:
+            return self.factor
         return jnp.sqrt(self.predict(x).var / self.base.predict(x).var)
 
     @property

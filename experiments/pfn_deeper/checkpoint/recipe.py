@@ -1,6 +1,6 @@
 """The recipe `anchored` with twice the layers, on tables of up to 128 rows.
 
-Command: `pfnbo pretrain experiments/pfn_deeper/recipe.py --start anchored`.
+Command: `pfnbo pretrain experiments/pfn_deeper/checkpoint/recipe.py --start anchored`.
 """
 
 from dataclasses import replace
