@@ -232,8 +232,8 @@ class Strategy:
         low, high = np.zeros(columns), np.ones(columns)
         if use and not seen.failed.all():
             lengths = np.asarray(posterior.length_scales[0])[:columns]
-            edge = trust.length(seen.improved(), columns)
-            low, high = trust.box(centres[0], lengths, edge)
+            edge = trust.length(seen.improved(), len(space))
+            low, high = trust.box(centres[0], lengths, edge, space.grid.ordered)
         size = posterior.x.shape[0]
         taken = np.full((size, columns), np.nan)
         fluke = seen.failed & (seen.label < 0)  # may be tried again

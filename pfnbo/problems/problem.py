@@ -123,7 +123,7 @@ class Problem:
                 "nothing for the truest."
             )
         truest = fidelity is None or fidelity == top
-        x = self._vector(x)
+        x = self.numbers(x)
         f, g = self.fn(x) if truest else self.fn(x, fidelity)
         return float(f), np.asarray(g, dtype=float)
 
@@ -137,6 +137,30 @@ class Problem:
         return {
             n: self.space[n].nth(int(v)) if n in self._words else v for n, v in values
         }
+
+    def numbers(self, x: Any) -> np.ndarray:
+        """Return a design as numbers `(d,)`, words as the numbers of their choices.
+
+        Raises:
+            SpaceError: when values are missing, unknown or not numbers.
+        """
+        if isinstance(x, Mapping):
+            x = self._listed(x)
+        if self._words and isinstance(x, Sequence) and len(x) == self.dim:
+            x = self._numbered(x)
+        try:
+            vector = np.asarray(x, dtype=float)
+        except (TypeError, ValueError):
+            raise SpaceError(
+                f"{self.name} got {x!r}: wanted {self.dim} numbers, "
+                f"one for each of {list(self.space.names)}."
+            ) from None
+        if vector.shape != (self.dim,):
+            raise SpaceError(
+                f"{self.name} got an array of shape {vector.shape}: wanted "
+                f"({self.dim},), one value for each of {list(self.space.names)}."
+            )
+        return vector
 
     @property
     def bounds(self) -> np.ndarray:
@@ -183,25 +207,6 @@ class Problem:
             return self._words[name].get(value, value) if known else value
 
         return list(map(number, self.space, x))
-
-    def _vector(self, x: Any) -> np.ndarray:
-        if isinstance(x, Mapping):
-            x = self._listed(x)
-        if self._words and isinstance(x, Sequence) and len(x) == self.dim:
-            x = self._numbered(x)
-        try:
-            vector = np.asarray(x, dtype=float)
-        except (TypeError, ValueError):
-            raise SpaceError(
-                f"{self.name} got {x!r}: wanted {self.dim} numbers, "
-                f"one for each of {list(self.space.names)}."
-            ) from None
-        if vector.shape != (self.dim,):
-            raise SpaceError(
-                f"{self.name} got an array of shape {vector.shape}: wanted "
-                f"({self.dim},), one value for each of {list(self.space.names)}."
-            )
-        return vector
 
     def _listed(self, x: Mapping[str, Any]) -> list[Any]:
         missing = [n for n in self.space.names if n not in x]

@@ -66,8 +66,12 @@ class Nearest:
 
     def __call__(self, x: np.ndarray) -> Result:
         """Return the value of the row nearest to x."""
+        return float(self.values[np.argmin(self.distances(x))]), NONE
+
+    def distances(self, x: np.ndarray) -> np.ndarray:
+        """Return the squared distances of all rows from x, (n,)."""
         apart = np.where(self._words, self._places != x, self._places - self._place(x))
-        return float(self.values[np.argmin(np.sum(apart**2, axis=1))]), NONE
+        return np.sum(apart**2, axis=1)
 
     @functools.cached_property
     def _words(self) -> np.ndarray:

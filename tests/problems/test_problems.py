@@ -86,6 +86,7 @@ def test_the_optimum_is_feasible_and_legal(problem):
     back = problem.space.decode(problem.space.encode(values))
     for a, b in zip(back.values(), values.values(), strict=True):
         assert a == b if isinstance(b, str) else a == pytest.approx(b, rel=1e-12)
+    np.testing.assert_array_equal(problem.numbers(values), problem.x_star)
     assert problem.evaluate(values)[0] == problem.evaluate(problem.x_star)[0]
 
 
