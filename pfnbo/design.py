@@ -17,7 +17,7 @@ class Design:
 
     Under known constraints it keeps what they allow. When that is too little, it
     goes through a finite space, or moves points to where they are allowed. Of a belief
-    every other point is a draw.
+    every other point is a draw. Where candidates are listed, it takes the nearest ones.
 
     Args:
         space: the search space.
@@ -71,12 +71,13 @@ class Design:
 
     def _grow(self) -> bool:
         """Append rows, and return whether more could be tried."""
-        known = self.known
-        if known is None or self._drawn < min(DRAWS, 4 * self.space.cardinality):
+        known, space = self.known, self.space
+        endless = known is None and space.listed is None
+        if endless or self._drawn < min(DRAWS, 4 * space.cardinality):
             size = max(2 * self._drawn, FIRST)
             rows = self._drawn_to(size)
         elif not self._searched:
-            rows, self._searched = self._search(known), True
+            rows, self._searched = self._search(), True
         else:
             return False
         if known is not None:
@@ -91,10 +92,15 @@ class Design:
             drawn = self.belief.draw(rows[::2], self.seed + self._drawn)
             rows[::2] = self.space.grid.settle(drawn, np)
         self._drawn = size
-        return rows
+        listed = self.space.listed
+        if listed is None:
+            return rows
+        nearest = [np.argmin(np.sum((listed - row) ** 2, axis=1)) for row in rows]
+        return listed[nearest]
 
-    def _search(self, known: Known) -> np.ndarray:
-        if self.space.cardinality <= DRAWS:
+    def _search(self) -> np.ndarray:
+        known = self.known
+        if known is None or self.space.cardinality <= DRAWS:
             return self.space.every_row()
         spread = self.space.design(REPAIRED, self.seed)
         starts = np.concatenate([self._closest(REPAIRED), spread])

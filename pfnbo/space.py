@@ -5,7 +5,8 @@ choice (one-hot), and a dimension with a single value none at all. Where a dimen
 not active, its column is in the middle, or none of its choices is hot.
 """
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -122,12 +123,21 @@ class Space:
             which is always a float, whatever the type of its ends. One with a `when`
             is left out of the points where it is not active.
         keyed: whether points are dicts (True) or 1-D arrays in the same order.
+        candidates: the only points that are proposed (a catalogue, the rows of a
+            table); None for all points of the box.
 
     Raises:
-        SpaceError: when there is no dimension or one has no meaning, or its `when`.
+        SpaceError: when there is no dimension or one has no meaning, or its `when`,
+            or a candidate lies outside.
     """
 
-    def __init__(self, dimensions: Mapping[str, Any], *, keyed: bool = True) -> None:
+    def __init__(
+        self,
+        dimensions: Mapping[str, Any],
+        *,
+        keyed: bool = True,
+        candidates: Iterable[Any] | None = None,
+    ) -> None:
         """Check the dimensions and lay out the cube columns."""
         if not dimensions:
             raise SpaceError("the space has no dimension: give at least one.")
@@ -144,6 +154,10 @@ class Space:
         widths = [_width(d) for d in self.values()]
         self._starts = np.concatenate([[0], np.cumsum(widths)]).astype(int)
         self.columns = int(self._starts[-1])
+        self._candidates: list[Any] = []
+        self.listed: np.ndarray | None = None  # rows of the candidates (n, columns)
+        if candidates is not None:
+            self._list(candidates)
 
     @classmethod
     def from_bounds(cls, bounds: Any) -> "Space":
@@ -201,6 +215,8 @@ class Space:
     @cached_property
     def cardinality(self) -> float:
         """Number of different points, infinite when a dimension is continuous."""
+        if self.listed is not None:
+            return len(self.listed)
         return cardinality(self.dimensions, self._needs)
 
     @cached_property
@@ -250,9 +266,15 @@ class Space:
     def decode(self, row: np.ndarray) -> Any:
         """Return the user point of a cube row, snapped to legal values.
 
+        A candidate is returned as it was given, to the last digit.
+
         Args:
             row: `(columns,)` in [0, 1].
         """
+        if self.listed is not None:
+            same = _same(self.listed, row)
+            if same.any():
+                return copy.copy(self._candidates[int(np.argmax(same))])
         values = [
             d.at(_position(row[s : s + _width(d)]))
             for d, s in zip(self.values(), self._starts, strict=False)
@@ -289,8 +311,28 @@ class Space:
 
     def every_row(self) -> np.ndarray:
         """Return all rows of a finite space `(cardinality, columns)`."""
+        if self.listed is not None:
+            return self.listed
         points = every_point(self.dimensions, self._needs)
         return np.stack([self.encode(point) for point in points])
+
+    def _list(self, candidates: Iterable[Any]) -> None:
+        """Keep the candidates, each of them once."""
+        points, rows = [], []
+        for i, x in enumerate(candidates):
+            try:
+                rows.append(self.encode(x))
+            except SpaceError as error:
+                raise SpaceError(f"candidate {i}: {error}") from None
+            points.append(self._given(x))
+        if not points:
+            raise SpaceError("candidates have no point: give at least one, or None.")
+        first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+        self.listed = np.array(rows)[first]
+        self._candidates = [
+            points[i] if self.keyed else np.array([*points[i].values()], float)
+            for i in first
+        ]
 
     def _active(self, name: str, point: Mapping[str, Any]) -> bool:
         return active(name, point, self.dimensions, self._needs)
@@ -350,7 +392,11 @@ def contains(
     row: np.ndarray,  # (columns,)
 ) -> bool:
     """Return whether `row` is the same point as one of `rows`."""
-    return bool(np.any(np.all(np.abs(rows - row) < SAME_POINT, axis=1)))
+    return bool(np.any(_same(rows, row)))
+
+
+def _same(rows: np.ndarray, row: np.ndarray) -> np.ndarray:
+    return np.all(np.abs(rows - row) < SAME_POINT, axis=1)
 
 
 def _width(dimension: Dimension) -> int:

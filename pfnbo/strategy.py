@@ -17,7 +17,7 @@ from pfnbo.belief import CONFIDENCE, Belief
 from pfnbo.data import Data, bucket, pad
 from pfnbo.errors import SettingError
 from pfnbo.known import Known
-from pfnbo.maximize import game, trust
+from pfnbo.maximize import game, listed, trust
 from pfnbo.maximize import known as allowed
 from pfnbo.maximize.gradient import Region, Screen, propose
 from pfnbo.observations import Observations
@@ -323,6 +323,8 @@ def _screen(read: Callable, thresholds, feasible, posterior: Any) -> Screen | No
 
 def _maximizer(space: Space, known: Known | None, cheap: Screen | None) -> Callable:
     """Return what proposes in a space; only one of them is screened for."""
+    if space.listed is not None:
+        return partial(listed.propose, rows=space.listed, known=known)
     if known is not None:
         return partial(allowed.propose, known=known)
     if game.suits(space.grid):

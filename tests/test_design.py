@@ -3,6 +3,7 @@ import pytest
 
 from pfnbo import Int, Space
 from pfnbo.design import Design
+from pfnbo.known import Known
 
 
 def test_the_design_is_the_sobol_sequence_of_the_space():
@@ -20,3 +21,16 @@ def test_a_finite_space_is_gone_through_without_repeats(seed):
     for _ in range(21):
         taken = np.vstack([taken, design.next(taken)])
     assert len(np.unique(taken, axis=0)) == 21
+
+
+@pytest.mark.parametrize("known", [None, lambda x: x["a"] - 0.5])
+def test_candidates_are_gone_through_and_nothing_else(known):
+    listed = np.random.default_rng(0).uniform(size=(30, 1)) ** 4  # crowded at 0
+    space = Space({"a": (0, 1)}, candidates=listed)
+    allowed = listed if known is None else listed[listed < 0.5][:, None]
+    design = Design(space, 0, known and Known(known, space))
+    taken = np.zeros((0, 1))
+    for _ in allowed:
+        taken = np.vstack([taken, design.next(taken)])
+    np.testing.assert_allclose(np.sort(taken[:, 0]), np.sort(allowed[:, 0]))
+    assert design.next(taken) is None

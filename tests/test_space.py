@@ -153,3 +153,35 @@ def test_points_outside_the_space_are_refused(point):
     space = Space({"c": MIXED["c"], "f": MIXED["f"]})
     with pytest.raises(SpaceError):
         space.encode(point)
+
+
+CANS = [{"r": 0.1 + 0.2, "m": "b"}, {"r": 0.7, "m": "a"}, {"r": 0.1 + 0.2, "m": "b"}]
+METAL = {"r": (0, 3), "m": Categorical(("a", "b", "c"))}
+
+
+def test_candidates_come_back_as_they_were_given():
+    space = Space(METAL, candidates=CANS)
+    assert space.cardinality == 2
+    points = [space.decode(row) for row in space.every_row()]
+    assert points == CANS[:2]  # to the last digit, and each of them once
+    pairs = Space({"x": (-3, 3)}, keyed=False, candidates=[[0.1], [0.3]])
+    assert [pairs.decode(row).tolist() for row in pairs.every_row()] == [[0.1], [0.3]]
+
+
+def test_other_points_may_be_told_where_candidates_are_listed():
+    space = Space(METAL, candidates=CANS)
+    other = {"r": 1.5, "m": "c"}
+    assert space.decode(space.encode(other)) == other
+
+
+@pytest.mark.parametrize(
+    "candidates, message",
+    [
+        ([], "candidates have no point"),
+        ([CANS[0], {"r": 4, "m": "b"}], "candidate 1: .*4"),
+        ([{"r": 1}], "candidate 0: .*missing"),
+    ],
+)
+def test_candidates_that_mean_nothing_are_refused(candidates, message):
+    with pytest.raises(SpaceError, match=message):
+        Space(METAL, candidates=candidates)

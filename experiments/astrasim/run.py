@@ -3,10 +3,10 @@
     python experiments/astrasim/run.py --seeds 6
 
 A design has 27 parameters, 11 of them words, 14 whole and 2 real. Only the rows of the
-table were simulated, so that a suggestion is answered by the nearest row that has not
-been evaluated, and the study is told of that row. Printed are decimal logarithms of the
-best runtime. "uniform" draws designs at random and has them answered alike; "rows"
-draws rows of the table.
+table were simulated: "pfnbo" chooses among them, for "nearest" it searches the whole
+space, gets the nearest row that has not been evaluated, and is told of that row.
+"uniform" draws designs and gets rows likewise; "rows" draws rows. Printed are decimal
+logarithms of the best runtime.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 import pfnbo
 from pfnbo.problems import Problem, tables
 
+METHODS = ["pfnbo", "nearest", "uniform", "rows"]
 STEPS = (20, 40, 80)  # evaluations after which the best is told
 
 
@@ -28,6 +29,10 @@ class Rows:
         """Begin with all of them free."""
         self.problem, self.table = problem, problem.fn
         self.free = np.ones(len(self.table.values), bool)
+
+    def points(self) -> list[dict]:
+        """Return all rows as points of the space."""
+        return list(map(self.problem.point, self.table.rows))
 
     def take(self, x: dict) -> tuple[dict, float]:
         """Return the free row nearest to a design, and its value."""
@@ -46,6 +51,9 @@ def values(problem: Problem, method: str, seed: int, trials: int) -> np.ndarray:
     if method == "uniform":
         drawn = rng.random((trials, space.columns))
         return np.array([rows.take(space.decode(x))[1] for x in drawn])
+    if method == "pfnbo":
+        listed = pfnbo.Space(space.dimensions, candidates=rows.points())
+        return pfnbo.optimize(problem, listed, trials, seed=seed).func_vals
     study = pfnbo.Optimizer(space, seed=seed)
     for _ in range(trials):
         row, value = rows.take(study.ask()[0])
@@ -84,7 +92,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, default=80)
-    parser.add_argument("--methods", nargs="+", default=["pfnbo", "uniform", "rows"])
+    parser.add_argument(
+        "--methods", nargs="+", default=METHODS
+    )
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.seeds)
     for line in table(tables.astrasim(), args.methods, seeds, args.trials):

@@ -1,0 +1,52 @@
+"""Maximises a score over a list of candidates: all of them are scored."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from pfnbo.compilation import jit
+from pfnbo.known import Known
+from pfnbo.maximize.gradient import Region, worth
+from pfnbo.space import Grid
+
+TOGETHER = 1024  # rows scored at once, which bounds the memory
+
+
+def propose(
+    key: jax.Array,
+    score: Callable[[Any, jax.Array], jax.Array],
+    args: Any,
+    region: Region,
+    grid: Grid,
+    *,
+    rows: np.ndarray,
+    known: Known | None = None,
+) -> tuple[np.ndarray, float]:
+    """Return the best candidate `(columns,)` and its score.
+
+    Args:
+        key: unused; nothing is random.
+        score: `score(args, x)` at one row, a static function.
+        args: pytree of everything `score` needs.
+        region: taken rows; its box does not count.
+        grid: unused.
+        rows: the candidates `(n, columns)`.
+        known: what must hold.
+
+    Returns:
+        A score of `-inf` says that no candidate is both allowed and free.
+    """
+    values = np.asarray(_worths(score, args, region, rows))
+    for i in np.argsort(-values, kind="stable"):
+        if np.isfinite(values[i]) and (known is None or known.allows(rows[i])):
+            return rows[i], float(values[i])
+    return rows[0], -np.inf
+
+
+@functools.partial(jit, static_argnames="score")
+def _worths(score, args, region: Region, rows: jax.Array) -> jax.Array:
+    one = functools.partial(worth, score, args, region)
+    return jax.lax.map(one, rows, batch_size=TOGETHER)

@@ -1,0 +1,59 @@
+import jax
+import numpy as np
+import pytest
+
+import pfnbo
+from pfnbo.known import Known
+from pfnbo.maximize import listed
+from pfnbo.maximize.gradient import Region
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.uniform(size=(listed.TOGETHER + 7, 2))
+SPACE = pfnbo.Space({"a": (0, 1), "b": (0, 1)}, candidates=ROWS)
+BEST = np.argsort(np.sum((ROWS - 0.4) ** 2, axis=1))
+
+
+def _score(middle, x):
+    return -np.sum((x - middle) ** 2)
+
+
+def _found(taken=(), known=None):
+    corners = np.zeros(2), np.ones(2)
+    taken = np.reshape([ROWS[i] for i in taken] or [np.nan] * 2, (-1, 2))
+    region = Region(*corners, ROWS[:3], taken)
+    args = jax.random.key(0), _score, 0.4, region, SPACE.grid
+    with jax.enable_x64(True):
+        return listed.propose(*args, rows=ROWS, known=known)
+
+
+def test_the_best_free_candidate_is_found():
+    for n in range(3):
+        row, value = _found(BEST[:n])
+        np.testing.assert_array_equal(row, ROWS[BEST[n]])
+        assert value == pytest.approx(_score(0.4, row))
+
+
+def test_what_is_not_allowed_is_passed_over():
+    known = Known(lambda x: 0.6 - x["a"], SPACE)
+    row, _ = _found(known=known)
+    allowed = [i for i in BEST if ROWS[i, 0] >= 0.6]
+    np.testing.assert_array_equal(row, ROWS[allowed[0]])
+
+
+def test_without_a_free_candidate_there_is_no_score():
+    assert _found(range(len(ROWS)))[1] == -np.inf
+
+
+def test_a_search_stays_among_the_candidates_and_ends_with_them():
+    points = [{"a": a, "b": b} for a, b in ROWS[:14].tolist()]
+    space = pfnbo.Space({"a": (0, 1), "b": (0, 1)}, candidates=points)
+    seen = []
+
+    def far(x):
+        seen.append(x)
+        return (x["a"] - 0.4) ** 2, [x["b"] - 0.5]
+
+    found = pfnbo.optimize(far, space, 20, seed=0, n_initial=4)
+    assert sorted(map(repr, seen)) == sorted(map(repr, points))
+    allowed = [x for x in points if x["b"] <= 0.5]
+    assert found.x == min(allowed, key=lambda x: far(x)[0])
