@@ -324,15 +324,21 @@ class Space:
                 rows.append(self.encode(x))
             except SpaceError as error:
                 raise SpaceError(f"candidate {i}: {error}") from None
-            points.append(self._given(x))
+            points.append(self._as_given(x, rows[-1]))
         if not points:
             raise SpaceError("candidates have no point: give at least one, or None.")
         first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
         self.listed = np.array(rows)[first]
-        self._candidates = [
-            points[i] if self.keyed else np.array([*points[i].values()], float)
-            for i in first
-        ]
+        self._candidates = [points[i] for i in first]
+
+    def _as_given(self, x: Any, row: np.ndarray) -> Any:
+        """Return a point in legal form, continuous values to the last digit."""
+        given, point = self._given(x), self.decode(row)
+        if not self.keyed:
+            point = dict(zip(self.names, point, strict=True))
+        smooth = {n for n, d in self.dimensions.items() if d.levels == 0}
+        point = {n: float(given[n]) if n in smooth else v for n, v in point.items()}
+        return point if self.keyed else np.array([*point.values()])
 
     def _active(self, name: str, point: Mapping[str, Any]) -> bool:
         return active(name, point, self.dimensions, self._needs)

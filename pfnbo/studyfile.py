@@ -1,5 +1,6 @@
 """Studies of external programs, described in a TOML file."""
 
+import csv
 import difflib
 import tomllib
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pfnbo import checks
-from pfnbo.dimensions import Categorical, Float, Int
+from pfnbo.dimensions import Categorical, Dimension, Float, Int
 from pfnbo.errors import SettingError
 from pfnbo.optimizer import Optimizer
 from pfnbo.program import Program
@@ -17,6 +18,7 @@ from pfnbo.storage.ledger import Ledger
 
 STUDY = {
     "parameters": dict,
+    "candidates": str,
     "constraints": list,
     "maximize": bool,
     "trials": int,
@@ -78,7 +80,11 @@ class StudyFile:
         if "parameters" not in facts:
             raise SettingError(f"{path} has no [parameters]: x = [0.0, 1.0], say.")
         kinds = facts["parameters"].items()
-        return cls(path, Space({n: _dimension(path, n, v) for n, v in kinds}), facts)
+        space = Space({n: _dimension(path, n, v) for n, v in kinds})
+        if "candidates" in facts:
+            points = _candidates(path.parent / facts["candidates"], space)
+            space = Space(space.dimensions, candidates=points)
+        return cls(path, space, facts)
 
     @property
     def storage(self) -> str | Path:
@@ -153,6 +159,36 @@ def _dimension(path: Path, name: str, given: Any) -> Any:
             f"{sorted(needed)} and maybe {sorted(fields - needed)}."
         )
     return kind(**given)
+
+
+def _candidates(path: Path, space: Space) -> list[dict[str, Any]]:
+    """Return the lines of a CSV file with a column for each parameter, as points."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise SettingError(f"candidates in {path} can't be read: {error}.") from error
+    missing = [name for name in space if lines and name not in lines[0]]
+    if missing:
+        raise SettingError(
+            f"{path} has no columns {missing}: wanted one for each of {list(space)}."
+        )
+    return [
+        {n: _value(path, i, n, space[n], line[n]) for n in space if line[n]}
+        for i, line in enumerate(lines, 2)
+    ]
+
+
+def _value(path: Path, line: int, name: str, dimension: Dimension, text: str) -> Any:
+    if isinstance(dimension, Categorical):
+        named = {str(choice): choice for choice in dimension.choices}
+        return named.get(text, text)
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"{path}, line {line}: {name!r} is {text!r}: wanted a number."
+        ) from None
 
 
 def _check(path: Path, where: str, given: Mapping[str, Any], known: Mapping) -> None:

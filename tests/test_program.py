@@ -125,6 +125,44 @@ def test_what_is_not_active_is_empty_and_a_target_ends_the_run(study, capsys):
         assert f == (len(str(x["gamma"])) if "gamma" in x else 0.5)
 
 
+CATALOGUE = """part,width,rate,count,alloy
+A1,2.1,0.5,3,steel
+A2,0.3e1,0.001,9,brass
+A3,7.9,1e-4,1,steel
+"""
+
+
+def test_candidates_come_from_a_table(study, capsys):
+    path = study(parameters='candidates = "parts.csv"\n' + PARAMETERS)
+    (path.parent / "parts.csv").write_text(CATALOGUE)
+    for _ in range(3):
+        assert main(["suggest", str(path)]) == 0
+    from pfnbo.studyfile import StudyFile
+
+    asked = StudyFile.read(path).optimizer()[0].pending
+    rows = [[2.1, 0.5, 3, "steel"], [3.0, 1e-3, 9, "brass"], [7.9, 1e-4, 1, "steel"]]
+    assert sorted(list(x.values()) for x in asked) == rows
+    assert all(isinstance(x["count"], int) for x in asked)
+
+
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        ("width,rate\n1,1\n", "no columns .*count"),
+        (CATALOGUE.replace("7.9", "wide"), "line 4: 'width' is 'wide'"),
+        (CATALOGUE.replace("brass", "wood"), "candidate 1: .*wood"),
+        (CATALOGUE.replace(",3,", ",,"), "candidate 0: .*missing keys .*count"),
+        (None, "can't be read"),
+    ],
+)
+def test_a_table_that_has_no_candidates_is_refused(study, table, message, capsys):
+    path = study(parameters='candidates = "parts.csv"\n' + PARAMETERS)
+    if table:
+        (path.parent / "parts.csv").write_text(table)
+    assert main(["suggest", str(path)]) != 0
+    assert re.search(message, capsys.readouterr().err)
+
+
 def _solver(tmp_path, code, **settings):
     command = [sys.executable, "-c", code]
     return Program(

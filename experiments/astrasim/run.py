@@ -92,9 +92,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, default=80)
-    parser.add_argument(
-        "--methods", nargs="+", default=METHODS
-    )
+    parser.add_argument("--methods", nargs="+", default=METHODS)
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.seeds)
     for line in table(tables.astrasim(), args.methods, seeds, args.trials):
