@@ -330,7 +330,7 @@ def test_choices_may_be_named_in_another_order():
 
 
 def test_a_fit_in_two_stages_is_as_good_as_one_to_all_rows(monkeypatch):
-    x = RNG.uniform(size=(50, D))
+    x = np.random.default_rng(0).uniform(size=(50, D))
     y = _standard(np.sin(5 * x[:, 0])[None] + x[None, :, 1] ** 2)
     whole = _posterior(x, y, 64)
     monkeypatch.setattr(gp, "COARSE", 32)

@@ -3,6 +3,8 @@
 # No part of the development environment.
 # pyright: reportMissingImports=false
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -16,6 +18,18 @@ HIGHEST, HOTTEST = 4.2, 318.0  # V, K
 MODELS = ("SPM", "SPMe", "DFN")  # by fidelity
 PLATING = "Negative electrode surface potential difference at separator interface [V]"
 TIGHT: dict[str, Any] = dict(rtol=1e-4, atol=1e-6)  # of the solver
+
+
+@contextmanager
+def _as_precise_as_before() -> Iterator[None]:
+    """Undo what parts of PyBaMM do as they load: they switch JAX to doubles."""
+    import jax
+
+    before = jax.config.jax_enable_x64
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 @cache
@@ -96,6 +110,7 @@ def charge(
     costs=(0.12, 0.35, 1.0),
     needs="pybamm",
 )
+@_as_precise_as_before()
 def battery_charge(x: np.ndarray, level: int = 2) -> Result:
     """Minutes to charge a cell of 5 Ah from 10 to 80 % in three steps of current.
 
