@@ -21,6 +21,17 @@ def test_gb1_has_the_published_variants():
     assert fitness.size == 160_000 and np.sum(fitness > 4) == 311
 
 
+def test_gb1_has_lower_summits_that_no_single_change_leaves():
+    problem, summit = tables.gb1(), list("IWGF")
+    assert problem(summit) == -5.77203
+    changes = [
+        summit[:site] + [acid] + summit[site + 1 :]
+        for site in range(4)
+        for acid in tables.AMINO_ACIDS
+    ]
+    assert min(map(problem, changes)) == problem(summit)
+
+
 def test_gb1_reads_the_table_of_a_path(tmp_path):
     path = tmp_path / "gb1.csv.gz"
     with gzip.open(path, "wt") as file:
