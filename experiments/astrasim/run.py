@@ -3,8 +3,8 @@
     python experiments/astrasim/run.py --seeds 6
 
 A design has 27 parameters, 11 of them words, 14 whole and 2 real. Only the rows of the
-table were simulated: "pfnbo" chooses among them, for "nearest" it searches the whole
-space, gets the nearest row that has not been evaluated, and is told of that row.
+table were simulated: "pfnbo" chooses among them. For "nearest" it searches the whole
+space, gets the nearest row that has not been evaluated, and is told of that row;
 "uniform" draws designs and gets rows likewise; "rows" draws rows. Printed are decimal
 logarithms of the best runtime.
 """
@@ -18,7 +18,6 @@ import numpy as np
 import pfnbo
 from pfnbo.problems import Problem, tables
 
-METHODS = ["pfnbo", "nearest", "uniform", "rows"]
 STEPS = (20, 40, 80)  # evaluations after which the best is told
 
 
@@ -92,7 +91,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, default=80)
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--methods", nargs="+", default=["pfnbo", "uniform", "rows"])
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.seeds)
     for line in table(tables.astrasim(), args.methods, seeds, args.trials):
