@@ -72,7 +72,7 @@ class Design:
     def _grow(self) -> bool:
         """Append rows, and return whether more could be tried."""
         known, space = self.known, self.space
-        endless = known is None and space.listed is None
+        endless = known is None and space.candidate_rows is None
         if endless or self._drawn < min(DRAWS, 4 * space.cardinality):
             size = max(2 * self._drawn, FIRST)
             rows = self._drawn_to(size)
@@ -92,15 +92,11 @@ class Design:
             drawn = self.belief.draw(rows[::2], self.seed + self._drawn)
             rows[::2] = self.space.grid.settle(drawn, np)
         self._drawn = size
-        listed = self.space.listed
-        if listed is None:
-            return rows
-        nearest = [np.argmin(np.sum((listed - row) ** 2, axis=1)) for row in rows]
-        return listed[nearest]
+        return self.space.nearest(rows)
 
     def _search(self) -> np.ndarray:
-        known = self.known
-        if known is None or self.space.cardinality <= DRAWS:
+        known, listed = self.known, self.space.candidate_rows
+        if known is None or listed is not None or self.space.cardinality <= DRAWS:
             return self.space.every_row()
         spread = self.space.design(REPAIRED, self.seed)
         starts = np.concatenate([self._closest(REPAIRED), spread])
@@ -110,7 +106,7 @@ class Design:
 
     def _closest(self, n: int) -> np.ndarray:
         """Return the `n` rows of least violation among a thousand."""
-        rows = self.space.design(1024, self.seed)
+        rows = self.space.nearest(self.space.design(1024, self.seed))
         return rows[np.argsort([self.known.violation(row) for row in rows])[:n]]  # type: ignore[union-attr]
 
 

@@ -74,7 +74,7 @@ class Known:
             constraints = [constraints]
         self.space = space
         self._terms = [_term(i, given, space) for i, given in enumerate(constraints)]
-        rows = space.design(SAMPLE, 0)
+        rows = space.nearest(space.design(SAMPLE, 0))
         first = [len(term(space.decode(rows[0]))) for term in self._terms]
         self._labels = np.repeat([term.label for term in self._terms], first)
         self._size = np.ones(len(self._labels))

@@ -98,7 +98,7 @@ class Run:
         try:
             reason = self._alone(stops, bar) if crew is None else ""
             while crew is not None:
-                if crew.waiting and stops.late:
+                if reason not in HASTY and crew.waiting and stops.late:
                     reason = "timeout"
                 if reason in HASTY:
                     crew.dismiss()

@@ -77,10 +77,11 @@ def optimize(
             evaluation ends, or before where workers would wait for it.
         noise: "auto", or the standard deviation relative to that of `f`.
         surrogate: the model, by default an exact `GP`, with an additive share where
-            there are no constraints and at most 15 dimensions.
+            there are no constraints and at most 15 cube columns.
         acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
             the model sees noise in the objective and "ei" elsewhere.
-        trust_region: None uses one above 15 dimensions.
+        trust_region: None uses one above 15 cube columns, of which a choice has one for
+            each of its values; among candidates there is none.
         prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
             {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is
             drawn from it; its weight fades as 1 / (number of evaluations).

@@ -40,10 +40,11 @@ class Optimizer:
             between 4 and 20.
         noise: "auto" learns the noise; 0.0 says that the function is deterministic.
         surrogate: the model, by default an exact `GP`, with an additive share where
-            there are no constraints and at most 15 dimensions.
+            there are no constraints and at most 15 cube columns.
         acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
             the model sees noise in the objective and "ei" elsewhere.
-        trust_region: None uses one above 15 cube columns.
+        trust_region: None uses one above 15 cube columns, of which a choice has one for
+            each of its values; among candidates there is none.
         prior: where the optimum is believed to be: {"x": (mean, sd)} in the unit of x,
             {"material": {"steel": 3, "wood": 1}} for choices. Half of the design is
             drawn from it; its weight fades as 1 / (number of evaluations).
@@ -118,7 +119,10 @@ class Optimizer:
         self._lawful: list[bool] = []  # by known constraints, as far as judged
         self._queue: list[np.ndarray] = []
         if self._earlier is not None and self._earlier.x is not None:
-            self.enqueue([self._earlier.x])
+            best = self.space.encode(self._earlier.x)
+            listed = self.space.candidate_rows
+            if listed is None or contains(listed, best):
+                self._queue.append(best)
         self._pending: list[np.ndarray] = []
         self.time_suggest: list[float] = []
         self._fitted: Any = None  # what was told, and the model of it
@@ -347,7 +351,9 @@ class Optimizer:
     def _next(self) -> np.ndarray | None:
         busy = self._busy()
         known = np.concatenate([self._rows, busy])
-        if self.space.cardinality <= len(np.unique(known, axis=0)):
+        # Of candidates others than these may have been told.
+        open_ended = self.space.candidate_rows is not None
+        if not open_ended and self.space.cardinality <= len(np.unique(known, axis=0)):
             return None
         usable = int((~self._failed).sum())
         if len(known) < self.n_initial or usable < 2:

@@ -1,9 +1,10 @@
 """One-dimensional predictive distributions and the closed forms acquisitions need.
 
-Every surrogate returns one of `Normal`, `StudentT`, `Mixture` or `Bars`; every
-acquisition reads only what `Predictive` lists. A point of the batch is one
-prediction: fields broadcast to the batch shape, and a method's argument broadcasts
-against it, with ranks matched here so that JAX's rank promotion may be forbidden.
+Every surrogate returns one of `Normal`, `StudentT`, `Mixture`, `Bars` or, recalibrated,
+`Isotonic`; every acquisition reads only what `Predictive` lists. A point of the batch
+is one prediction: fields broadcast to the batch shape, and a method's argument
+broadcasts against it, with ranks matched here so that JAX's rank promotion may be
+forbidden.
 Improvement is always upwards (larger is better). Nothing is checked at
 construction, since the classes pass through `jit` and `vmap` as pytrees.
 """

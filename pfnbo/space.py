@@ -27,6 +27,7 @@ from pfnbo.conditions import (
 from pfnbo.dimensions import Categorical, Dimension, Int, as_dimension
 from pfnbo.errors import SpaceError
 
+TOGETHER = 16  # rows compared with all candidates at once
 HOME = 0.5  # of the column of a dimension that is not active
 
 
@@ -154,10 +155,10 @@ class Space:
         widths = [_width(d) for d in self.values()]
         self._starts = np.concatenate([[0], np.cumsum(widths)]).astype(int)
         self.columns = int(self._starts[-1])
-        self._candidates: list[Any] = []
-        self.listed: np.ndarray | None = None  # rows of the candidates (n, columns)
+        self._candidates: dict[bytes, Any] = {}  # points by their rows
+        self.candidate_rows: np.ndarray | None = None  # (n, columns)
         if candidates is not None:
-            self._list(candidates)
+            self._keep_candidates(candidates)
 
     @classmethod
     def from_bounds(cls, bounds: Any) -> "Space":
@@ -204,8 +205,9 @@ class Space:
         return self.dimensions[name]
 
     def __repr__(self) -> str:
-        """Return the constructor call."""
-        return f"Space({self.dimensions!r})"
+        """Return the dimensions, and how many candidates there are."""
+        listed = f", {self.cardinality} candidates" if self._candidates else ""
+        return f"Space({self.dimensions!r}{listed})"
 
     def block(self, name: str) -> slice:
         """Return the cube columns of a dimension; of a single value it has none."""
@@ -215,8 +217,8 @@ class Space:
     @cached_property
     def cardinality(self) -> float:
         """Number of different points, infinite when a dimension is continuous."""
-        if self.listed is not None:
-            return len(self.listed)
+        if self.candidate_rows is not None:
+            return len(self.candidate_rows)
         return cardinality(self.dimensions, self._needs)
 
     @cached_property
@@ -271,10 +273,9 @@ class Space:
         Args:
             row: `(columns,)` in [0, 1].
         """
-        if self.listed is not None:
-            same = _same(self.listed, row)
-            if same.any():
-                return copy.copy(self._candidates[int(np.argmax(same))])
+        candidate = self._candidates.get(np.asarray(row, float).tobytes())
+        if candidate is not None:
+            return copy.copy(candidate)
         values = [
             d.at(_position(row[s : s + _width(d)]))
             for d, s in zip(self.values(), self._starts, strict=False)
@@ -309,14 +310,27 @@ class Space:
                 rows[:, start] = _spread(dimension, u[:, j], level)
         return self.grid.settle(rows, np)
 
+    def nearest(
+        self,
+        rows: np.ndarray,  # (n, columns)
+    ) -> np.ndarray:
+        """Return the candidates nearest to some rows; these where none are listed."""
+        listed = self.candidate_rows
+        if listed is None:
+            return rows
+        squares = np.sum(listed**2, axis=1)
+        parts = np.array_split(rows, max(1, len(rows) // TOGETHER))
+        found = [np.argmin(squares - 2 * part @ listed.T, axis=1) for part in parts]
+        return listed[np.concatenate(found)]
+
     def every_row(self) -> np.ndarray:
         """Return all rows of a finite space `(cardinality, columns)`."""
-        if self.listed is not None:
-            return self.listed
+        if self.candidate_rows is not None:
+            return self.candidate_rows
         points = every_point(self.dimensions, self._needs)
         return np.stack([self.encode(point) for point in points])
 
-    def _list(self, candidates: Iterable[Any]) -> None:
+    def _keep_candidates(self, candidates: Iterable[Any]) -> None:
         """Keep the candidates, each of them once."""
         points, rows = [], []
         for i, x in enumerate(candidates):
@@ -328,8 +342,8 @@ class Space:
         if not points:
             raise SpaceError("candidates have no point: give at least one, or None.")
         first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
-        self.listed = np.array(rows)[first]
-        self._candidates = [points[i] for i in first]
+        self.candidate_rows = np.array(rows)[first]
+        self._candidates = {rows[i].tobytes(): points[i] for i in first}
 
     def _as_given(self, x: Any, row: np.ndarray) -> Any:
         """Return a point in legal form, continuous values to the last digit."""
@@ -398,11 +412,7 @@ def contains(
     row: np.ndarray,  # (columns,)
 ) -> bool:
     """Return whether `row` is the same point as one of `rows`."""
-    return bool(np.any(_same(rows, row)))
-
-
-def _same(rows: np.ndarray, row: np.ndarray) -> np.ndarray:
-    return np.all(np.abs(rows - row) < SAME_POINT, axis=1)
+    return bool(np.any(np.all(np.abs(rows - row) < SAME_POINT, axis=1)))
 
 
 def _width(dimension: Dimension) -> int:

@@ -117,11 +117,12 @@ class Strategy:
             region = self._region(space, seen, pending, posterior)
             name = self._named(noise)
             usable = np.arange(posterior.x.shape[0]) < len(seen.f)
+            random = _random(draw, space, region) if name == "kg" else None
             score = (_SCORES if seen.earlier is None else _LATER)[name]
             weight = np.asarray(CONFIDENCE / max(len(seen.f), 1))
 
             def read(goal: Goal, posterior: Any) -> Any:
-                args = _arguments(name, draw, goal, posterior, usable, region)
+                args = _arguments(name, draw, goal, posterior, usable, random)
                 return args if belief is None else (args, belief, weight)
 
             if belief is not None:
@@ -297,7 +298,7 @@ _GUIDED = {s: _guided(s) for s in (*_SCORES.values(), *_LATER.values())}
 CHOICES = ("auto", *sorted(_SCORES))
 
 
-def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable, region):
+def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable, random):
     """Return what a score reads: a goal, and the posterior or draws from it."""
     if name == "kg":
         if not hasattr(posterior, "covariance"):
@@ -305,7 +306,7 @@ def _arguments(name: str, key, goal: Goal, posterior: GPPosterior, usable, regio
                 f"acquisition is 'kg', and {type(posterior).__name__} has no "
                 "covariance of two points: use a surrogate with joint draws, GP() say."
             )
-        return goal, posterior, _rivals(key, posterior, goal, usable, region)
+        return goal, posterior, _rivals(posterior, goal, usable, random)
     if name == "thompson":
         return goal, _path(key, posterior)
     if name == "nei":
@@ -322,9 +323,10 @@ def _screen(read: Callable, thresholds, feasible, posterior: Any) -> Screen | No
 
 
 def _maximizer(space: Space, known: Known | None, cheap: Screen | None) -> Callable:
-    """Return what proposes in a space; only one of them is screened for."""
-    if space.listed is not None:
-        return partial(listed.propose, rows=space.listed, known=known)
+    """Return what proposes in a space; two of them are screened for."""
+    rows = space.candidate_rows
+    if rows is not None:
+        return partial(listed.propose, rows=rows, known=known, cheap=cheap)
     if known is not None:
         return partial(allowed.propose, known=known)
     if game.suits(space.grid):
@@ -337,14 +339,21 @@ def _path(key: jax.Array, posterior: GPPosterior):
     return posterior.path(key)
 
 
-@jax.jit
-def _rivals(key: jax.Array, posterior: GPPosterior, goal: Goal, usable, region: Region):
-    """Return rows seen and random ones of a region, those feasible at their means."""
+def _random(key: jax.Array, space: Space, region: Region) -> jax.Array:
+    """Return random rows of a region, or candidates, (RIVALS, columns)."""
+    if space.candidate_rows is not None:
+        return jax.random.choice(key, jnp.asarray(space.candidate_rows), (RIVALS,))
     shape = RIVALS, len(region.low)
-    low, high = (jnp.broadcast_to(a[None], shape) for a in (region.low, region.high))
-    random = jax.random.uniform(key, shape, low.dtype, low, high)
+    low, high = (np.broadcast_to(a, shape) for a in (region.low, region.high))
+    return jax.random.uniform(key, shape, low.dtype, low, high)
+
+
+@jax.jit
+def _rivals(posterior: GPPosterior, goal: Goal, usable, random: jax.Array):
+    """Return rows seen and random ones, those feasible at their means."""
     # Of an earlier task and a later one, these are in the later.
-    random = jnp.pad(random, ((0, 0), (0, posterior.x.shape[1] - shape[1])))
+    more = posterior.x.shape[1] - random.shape[1]
+    random = jnp.pad(random, ((0, 0), (0, more)))
     x = jnp.concatenate([posterior.x, random])
     means = posterior.means(x)
     real = jnp.append(posterior.seen[0] & usable, jnp.ones(RIVALS, bool))

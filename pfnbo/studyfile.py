@@ -10,7 +10,7 @@ from typing import Any
 
 from pfnbo import checks
 from pfnbo.dimensions import Categorical, Dimension, Float, Int
-from pfnbo.errors import SettingError
+from pfnbo.errors import SettingError, SpaceError
 from pfnbo.optimizer import Optimizer
 from pfnbo.program import Program
 from pfnbo.space import Space
@@ -82,8 +82,12 @@ class StudyFile:
         kinds = facts["parameters"].items()
         space = Space({n: _dimension(path, n, v) for n, v in kinds})
         if "candidates" in facts:
-            points = _candidates(path.parent / facts["candidates"], space)
-            space = Space(space.dimensions, candidates=points)
+            table = path.parent / facts["candidates"]
+            points = _candidates(table, space)
+            try:
+                space = Space(space.dimensions, candidates=points)
+            except SpaceError as error:
+                raise SpaceError(f"{table}: {error}") from None
         return cls(path, space, facts)
 
     @property
@@ -164,18 +168,19 @@ def _dimension(path: Path, name: str, given: Any) -> Any:
 def _candidates(path: Path, space: Space) -> list[dict[str, Any]]:
     """Return the lines of a CSV file with a column for each parameter, as points."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            lines = [(reader.line_num, line) for line in reader]
     except (OSError, ValueError, csv.Error) as error:
         raise SettingError(f"candidates in {path} can't be read: {error}.") from error
-    missing = [name for name in space if lines and name not in lines[0]]
+    missing = [name for name in space if name not in (reader.fieldnames or ())]
     if missing:
         raise SettingError(
             f"{path} has no columns {missing}: wanted one for each of {list(space)}."
         )
     return [
         {n: _value(path, i, n, space[n], line[n]) for n in space if line[n]}
-        for i, line in enumerate(lines, 2)
+        for i, line in lines
     ]
 
 

@@ -36,14 +36,14 @@ PREDICTED = {
 
 
 @pytest.mark.parametrize("name", PREDICTED)
-@pytest.mark.parametrize("y", [-6.0, 0.1, 1.0, 7.0])
-def test_crps_is_its_integral(name, y):
+def test_crps_is_its_integral(name):
     make, tolerance = PREDICTED[name]
-    predicted = make()
-    grid = jnp.linspace(-40, 40, 40_001)
-    gap = np.asarray(predicted.cdf(grid)) - (np.asarray(grid) >= y)
-    got = float(calibration.crps(predicted, jnp.asarray(y)))
-    assert got == pytest.approx(np.trapezoid(gap**2, grid), abs=tolerance)
+    predicted, grid = make(), np.linspace(-40, 40, 40_001)
+    below = np.asarray(predicted.cdf(jnp.asarray(grid)))
+    y = np.array([-6.0, 0.1, 1.0, 7.0])
+    wanted = [np.trapezoid((below - (grid >= at)) ** 2, grid) for at in y]
+    got = [float(calibration.crps(predicted, jnp.asarray(at))) for at in y]
+    np.testing.assert_allclose(got, wanted, atol=tolerance)
 
 
 def test_true_predictions_are_calibrated_and_false_ones_are_not():

@@ -1,8 +1,9 @@
 """How honest predictions are: whether doubts are as large as errors.
 
 `report` judges the posterior of any surrogate, `class_report` probabilities of classes.
-All scores but sharpness and accuracy tell more the smaller they are. `recalibrated`
-corrects a posterior by rows held out; `pfnbo.Recalibrated` does so within a search.
+Of losses and errors, the smaller tells more; coverage, `sigma_ratio`, sharpness and
+accuracy stand beside what they should be. `recalibrated` corrects a posterior by rows
+held out; `pfnbo.Recalibrated` does so within a search.
 """
 
 from pfnbo.calibration.classification import (

@@ -100,8 +100,9 @@ def crps(predicted: Predictive, y: Array) -> Array:
     if isinstance(predicted, Bars):
         return _bars_crps(predicted, y)
     node, weight = _NODES
-    losses = [2 * quantile_loss(predicted.icdf(p), y, p) for p in (1 + node) / 2]
-    return jnp.stack(losses, -1) @ jnp.asarray(weight / 2)
+    levels = jnp.asarray((1 + node) / 2)
+    losses = jax.vmap(lambda p: quantile_loss(predicted.icdf(p), y, p))(levels)
+    return jnp.tensordot(jnp.asarray(weight), losses, 1)
 
 
 def _spread(mean: Array, var: Array) -> Array:

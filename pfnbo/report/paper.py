@@ -62,7 +62,8 @@ def _draw_all(figure: Any, comparison: Comparison, place: dict[str, int]) -> Non
     for ax, problem in zip(panels, comparison.problems, strict=False):
         _draw(ax, convergence(comparison, problem), place)
         ax.get_legend().remove()
-        unit = "" if comparison.f_star[problem] else ", absolute"
+        absolute = comparison.unit(problem) == "absolute"
+        unit = ", absolute" if absolute else ""
         ax.set(title=problem + unit, xlabel="", ylabel="")
         ax.title.set_fontsize("small")
         ax.tick_params(which="both", labelsize="small", labelbottom=True)

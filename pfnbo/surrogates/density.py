@@ -82,10 +82,14 @@ def thinned(
     begin: Sampling,
     count: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """Return weights (outputs, count, p) spread over all draws, and noises."""
+    """Return weights (outputs, count, p) spread over all finite draws, and noises."""
     pool = places.reshape(len(begin.data.y), -1, places.shape[-1])
-    picks = np.linspace(0, pool.shape[1] - 1, count).round().astype(int)
-    kept = pool[:, picks]
+    lost = ~jnp.all(jnp.isfinite(pool), -1)
+    order = jnp.argsort(lost, axis=1)  # stable: finite draws in their order come first
+    last = jnp.maximum(jnp.sum(~lost, 1), 1) - 1
+    picks = jnp.round(last[:, None] * jnp.linspace(0, 1, count)).astype(int)
+    picked = jnp.take_along_axis(order, picks, 1)
+    kept = jnp.take_along_axis(pool, picked[..., None], 1)
     return weights(begin.prior, kept[..., :-1]), jnp.exp(
         2 * (begin.mean + begin.sd * kept[..., -1])
     )

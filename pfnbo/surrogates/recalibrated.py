@@ -259,15 +259,19 @@ def recalibrated(
     Args:
         posterior: what `fit` of any surrogate returned.
         x: rows of the unit cube `(n, d)`.
-        y: observations `(outputs, n)`, standardised as those of the fit were.
+        y: observations `(outputs, n)`, standardised as those of the fit were; of one
+            output `(n,)` will do. A NaN is unknown.
         method: as of `Recalibrated`.
 
     Raises:
-        SettingError: when there is no such method.
+        SettingError: when there is no such method, or the shapes do not agree.
     """
     _check(method)
+    wanted = len(posterior.y), len(x)
+    if np.shape(y) != wanted and (1, *np.shape(y)) != wanted:
+        raise SettingError(f"y has the shape {np.shape(y)}: wanted {wanted}.")
     with jax.enable_x64(True):
-        x, y = jnp.asarray(x), jnp.asarray(y)
+        x, y = jnp.asarray(x), jnp.reshape(jnp.asarray(y), wanted)
         return _corrected(
             posterior, _observed(posterior, x), y, jnp.isfinite(y), method
         )
@@ -313,7 +317,7 @@ def _correction(told, y, seen) -> tuple[jax.Array, jax.Array]:
     1; where a prediction has no variance its error tells nothing.
     """
     squares = (y - told.mean) ** 2 / told.var
-    squares = jnp.where(jnp.isfinite(squares), squares, 1)
+    squares = jnp.where(jnp.isfinite(told.var) & jnp.isfinite(squares), squares, 1)
     total = jnp.sum(jnp.where(seen, squares, 0), 1)
     factor = jnp.sqrt((TRUST + total) / (TRUST + jnp.sum(seen, 1)))
     pit = stretched(told, jnp.broadcast_to(factor[:, None], y.shape)).cdf(y)

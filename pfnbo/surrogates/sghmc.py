@@ -5,6 +5,7 @@ No step is rejected, so the draws are biased by the size of the steps: cheaper t
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +68,20 @@ class SGHMC:
             )
         check(self, dict(chains=2, warmup=1, draws=4, kept=2))
 
+    @property
+    def _every(self) -> int:
+        """Of how many draws the diagnostics read one."""
+        return max(1, self.draws // FOLLOWED)
+
     def fit(self, key: jax.Array, data: Data) -> MemberPosterior:
         """Return networks drawn from near the posterior of every output.
 
         Warns where the chains disagree, in the function at the data, and says what to
-        change. A chain that runs away counts as diverged from there on.
+        change. A chain that runs away counts as diverged from there on; its finite
+        draws are kept.
+
+        Raises:
+            SettingError: when no draw of an output is finite.
         """
         start, sample = jax.random.split(key)
         begin = prepare(start, data, self.network, self.noise, self.chains)
@@ -80,7 +90,10 @@ class SGHMC:
         params, noises, diagnostics = jax.tree.map(np.asarray, drawn)
         longer = f"SGHMC(warmup={2 * self.warmup}, draws={2 * self.draws})"
         calmer = f"SGHMC(step={self.step / 2:g})"
-        warn(diagnostics, self.chains * self.draws, longer, calmer)
+        if not np.isfinite(params).all():
+            raise SettingError(f"every chain ran away: type {calmer}.")
+        read = self.chains * math.ceil(self.draws / self._every)
+        warn(diagnostics, read, longer, calmer)
         return posterior_of(data, params, noises, self.network, diagnostics)
 
 
@@ -99,7 +112,7 @@ def _sample(key, begin: Sampling, model: SGHMC) -> Any:
     places = jax.vmap(chain)(jax.random.split(key, len(starts)), starts, y, seen)
     by_output = places.reshape(len(data.y), model.chains, *places.shape[1:])
     # Draws follow each other closely, and a part of them tells as much.
-    by_output = by_output[:, :, :: max(1, model.draws // FOLLOWED)]
+    by_output = by_output[:, :, :: model._every]
     lost = ~jnp.all(jnp.isfinite(by_output), -1)
     told = Diagnostics(
         *followed(model.network, by_output, data),

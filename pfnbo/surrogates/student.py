@@ -250,7 +250,7 @@ class ScaleMixture:
         if effective < EFFECTIVE:
             warnings.warn(
                 f"only {effective:.1f} of {self.draws} draws of the factor count: type "
-                f"ScaleMixture(draws={10 * self.draws}), or a narrower prior.",
+                f"draws={10 * self.draws}, or a narrower prior.",
                 stacklevel=2,
             )
         return posterior

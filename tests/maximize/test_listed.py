@@ -13,6 +13,9 @@ SPACE = pfnbo.Space({"a": (0, 1), "b": (0, 1)}, candidates=ROWS)
 BEST = np.argsort(np.sum((ROWS - 0.4) ** 2, axis=1))
 
 
+CASCADE = pfnbo.Cascade(pfnbo.GP(), pfnbo.GP(steps=5))
+
+
 def _score(middle, x):
     return -np.sum((x - middle) ** 2)
 
@@ -42,6 +45,23 @@ def test_what_is_not_allowed_is_passed_over():
 
 def test_without_a_free_candidate_there_is_no_score():
     assert _found(range(len(ROWS)))[1] == -np.inf
+
+
+def test_other_points_that_are_told_use_up_no_candidate():
+    rows = ROWS[:5]
+    study = pfnbo.Optimizer(pfnbo.Space({"a": (0, 1), "b": (0, 1)}, candidates=rows))
+    for x in ROWS[5:11]:
+        study.tell(x, float(x.sum()))
+    asked = [list(study.ask()[0].values()) for _ in rows]
+    assert sorted(asked) == sorted(rows.tolist()) and study.ask() == []
+
+
+@pytest.mark.parametrize("settings", [dict(acquisition="kg"), dict(surrogate=CASCADE)])
+def test_rivals_and_screens_are_of_the_candidates(settings):
+    space = pfnbo.Space({"a": (0, 1), "b": (0, 1)}, candidates=ROWS[:40])
+    settings |= dict(seed=0, n_initial=6)
+    found = pfnbo.optimize(lambda x: (x["a"] - 0.4) ** 2 + x["b"], space, 9, **settings)
+    assert {tuple(x.values()) for x in found.x_iters} <= set(map(tuple, ROWS[:40]))
 
 
 def test_a_search_stays_among_the_candidates_and_ends_with_them():

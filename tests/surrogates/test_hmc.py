@@ -94,6 +94,12 @@ def test_chains_that_do_not_agree_are_told_of():
         model.fit(KEY, pad(X, Y[None], 16))
 
 
+def test_chains_that_run_away_are_an_error():
+    model = SGHMC(MLP((4,)), chains=2, warmup=5, draws=40, kept=4, step=1e6)
+    with pytest.raises(SettingError, match=r"ran away: type SGHMC\(step=500000\)"):
+        model.fit(KEY, pad(X, Y[None], 16))
+
+
 @pytest.mark.parametrize(
     "make, match",
     [
