@@ -1,4 +1,4 @@
-"""Prints what four more layers are worth to the network `anchored`.
+"""Prints what the last four of its eight layers are worth to the network `anchored`.
 
     python experiments/pfn_deeper/run.py --tasks 200
 
@@ -17,13 +17,13 @@ from pfnbo.compilation import enable_compilation_cache
 from pfnbo.recipe import load_recipe
 from pfnbo.surrogates.pfn import PFN
 
-CHECKPOINT = Path(__file__).with_name("checkpoint")
+BEFORE = Path(__file__).with_name("four_layers")
 SEED = 10_000
 
 
 def differences(found: evaluate.Scores) -> list[str]:
     """Return lines of a table: rows, tasks, mean difference and its standard error."""
-    lines = ["| rows | tasks | deeper less anchored, nats |", "|---|---|---|"]
+    lines = ["| rows | tasks | eight less four, nats |", "|---|---|---|"]
     for rows in np.unique(found.rows):
         own = found.loss[found.rows == rows]
         gain = own[:, 0] - own[:, 1]
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=200, help="of each size")
     args = parser.parse_args()
     enable_compilation_cache()
-    models = {"deeper": PFN(CHECKPOINT), "anchored": PFN("anchored")}
+    models = {"eight": PFN("anchored"), "four": PFN(BEFORE)}
     found = evaluate.scores(load_recipe("engineering"), models, args.tasks, SEED)
     for line in evaluate.table(found, list(models)):
         print("| " + " | ".join(line) + " |")
