@@ -47,13 +47,10 @@ class CascadePosterior:
         """Return the means of the latent outputs, (outputs, q)."""
         return self.expensive.means(x)
 
-    def covariance(
-        self,
-        a: jax.Array,  # (p, d)
-        b: jax.Array,  # (q, d)
-    ) -> jax.Array:
-        """Return the posterior covariance of the latent outputs, (outputs, p, q)."""
-        return self.expensive.covariance(a, b)
+    @property
+    def covariance(self) -> Any:
+        """That of the expensive posterior, where it has one."""
+        return self.expensive.covariance
 
     def sample(
         self,

@@ -228,7 +228,14 @@ class ScaleMixture:
             raise SettingError(
                 f"draws is {self.draws}: at least {EFFECTIVE} are wanted."
             )
-        if not hasattr(self.factor, "ppf") or not np.all(self._quantiles() > 0):
+        try:
+            positive = np.all(self._quantiles() > 0)
+        except (
+            AttributeError,
+            TypeError,
+        ):  # no distribution, or one without its shapes
+            positive = False
+        if not positive:
             raise SettingError(
                 f"factor is {self.factor!r}: wanted a distribution of positive "
                 "numbers, scipy.stats.burr12(2, 1) say."

@@ -139,7 +139,7 @@ def test_paths_and_noise_free_draws_have_the_moments(model):
 def test_a_prior_that_is_none_is_refused():
     with pytest.raises(SettingError, match="above 0"):
         TProcess(shape=0.0)
-    for factor in (2.0, stats.norm()):
+    for factor in (2.0, stats.norm(), stats.burr12):
         with pytest.raises(SettingError, match="positive numbers"):
             ScaleMixture(factor)
     with pytest.raises(SettingError, match="at least 16"):

@@ -25,11 +25,12 @@ def _as_precise_as_before() -> Iterator[None]:
     """Undo what parts of PyBaMM do as they load: they switch JAX to doubles."""
     import jax
 
-    before = jax.config.jax_enable_x64
+    config: Any = jax.config  # its names are made as it loads
+    before = config.jax_enable_x64
     try:
         yield
     finally:
-        jax.config.update("jax_enable_x64", before)
+        config.update("jax_enable_x64", before)
 
 
 @cache
