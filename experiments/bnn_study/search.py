@@ -45,6 +45,7 @@ SURROGATES = {
     RANDOM: None,
     "GP": GP(),
     "NNGP": NNGP(),
+    "NNGP, uneven": NNGP(even=False),
     "t-process": TProcess(GP(additive=False)),
     "PFN": PFN(),
     "Laplace": Laplace(),
@@ -57,6 +58,7 @@ SURROGATES = {
 # What takes long, and what it is left out of.
 LARGE = ("pest control", "polynomial, 60", "network, 200")
 SKIPPED = {"SAAS": LARGE, "HMC": LARGE, "SGHMC": LARGE, "PFN": LARGE}
+SKIPPED["NNGP, uneven"] = tuple(name for name in PROBLEMS if name != "hartmann6")
 FIELDS = ["problem", "surrogate", "seed", "evaluation", "value", "seconds"]
 RESAMPLES, LEVEL = 2000, 0.9
 HERE = Path(__file__).parent
