@@ -160,10 +160,11 @@ def _pace(results: list[dict], surrogate: str) -> float:
 
 
 def draw(results: list[dict], path: Path) -> None:
-    """Draw the mean of the best values so far, and what seeds spread."""
+    """Draw the mean of the best values so far where more than chance has searched."""
     import matplotlib.pyplot as plt
 
-    names = [n for n in PROBLEMS if any(x["problem"] == n for x in results)]
+    searched = {x["problem"] for x in results if x["surrogate"] != RANDOM}
+    names = [n for n in PROBLEMS if n in searched]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(
