@@ -88,10 +88,13 @@ class Infinite:
     Args:
         activation: "relu" or "erf"; the latter is near to tanh.
         depth: number of hidden layers.
+        even: whether the output is divided by its deviation, which grows with |x|, so
+            that the variance is 1 everywhere.
     """
 
     activation: str = "relu"
     depth: int = 3
+    even: bool = False
 
     def __post_init__(self):
         """Refuse a network that is none."""
@@ -111,21 +114,29 @@ class Infinite:
     ) -> jax.Array:
         """Return the covariance of the outputs at two sets of points, (n, m)."""
         aa, bb = jnp.sum(a * a, 1)[:, None], jnp.sum(b * b, 1)[None]
-        return self._through(a @ b.T, aa, bb, weight, bias)
+        ab, aa, bb, one = self._through(a @ b.T, aa, bb, weight, bias)
+        return ab / (jnp.sqrt(aa) * jnp.sqrt(bb) if self.even else one)
 
     def variance(self, a: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
         """Return the variance of the output at points (n, d), (n,)."""
-        square = jnp.sum(a * a, 1)
-        return self._through(square, square, square, weight, bias)
+        size = self.size(a, weight, bias)
+        return jnp.ones_like(size) if self.even else size
 
-    def _through(self, ab, aa, bb, weight, bias) -> jax.Array:
+    def size(self, a: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
+        """Return the variance before what `even` divides by, (n,)."""
+        square = jnp.sum(a * a, 1)
+        own, _, _, one = self._through(square, square, square, weight, bias)
+        return own / one
+
+    def _through(self, ab, aa, bb, weight, bias):
+        """Return the moments of the outputs, and the variance at |x| = 1."""
         moment, _ = ACTIVATIONS[self.activation]
         one = jnp.ones_like(bias)
         ab, aa, bb, one = (bias + weight * k for k in (ab, aa, bb, one))
         for _ in range(self.depth):
             ab = bias + weight * moment(ab, aa, bb)
             aa, bb, one = (bias + weight * moment(k, k, k) for k in (aa, bb, one))
-        return ab / one
+        return ab, aa, bb, one
 
     def draw(
         self, key: jax.Array, d: int, weight: jax.Array, bias: jax.Array
@@ -146,9 +157,19 @@ class Infinite:
         w, b = layers[-1]
         return [*layers[:-1], (w / jnp.sqrt(one), b / jnp.sqrt(one))]
 
-    def apply(self, layers: list[tuple[jax.Array, jax.Array]], x: jax.Array):
-        """Return the output of a network at one point `(d,)`."""
+    def apply(
+        self,
+        layers: list[tuple[jax.Array, jax.Array]],
+        x: jax.Array,  # (d,)
+        weight: jax.Array,
+        bias: jax.Array,
+    ) -> jax.Array:
+        """Return the output at one point of a network drawn with these variances."""
         _, activate = ACTIVATIONS[self.activation]
+        h = x
         for w, b in layers[:-1]:
-            x = activate(x @ w + b)
-        return (x @ layers[-1][0] + layers[-1][1])[0]
+            h = activate(h @ w + b)
+        value = (h @ layers[-1][0] + layers[-1][1])[0]
+        if self.even:
+            value = value / jnp.sqrt(self.size(x[None], weight, bias)[0])
+        return value

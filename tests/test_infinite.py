@@ -9,7 +9,12 @@ from pfnbo.surrogates.mlp import MLP
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 3)) / 3**0.5
-KINDS = [Infinite("relu", 1), Infinite("relu", 3), Infinite("erf", 2)]
+KINDS = [
+    Infinite("relu", 1),
+    Infinite("relu", 3),
+    Infinite("erf", 2),
+    Infinite("relu", 2, even=True),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +46,9 @@ def test_wide_networks_have_the_covariance(network):
     @jax.jit
     def values(key):
         layers = network.draw(key, 3, weight, bias)
-        return jax.vmap(lambda x: network.apply(layers, x))(jnp.asarray(X))
+        return jax.vmap(lambda x: network.apply(layers, x, weight, bias))(
+            jnp.asarray(X)
+        )
 
     f = np.asarray(jax.lax.map(values, jax.random.split(jax.random.key(1), 3000)))
     products = f[:, :, None] * f[:, None]
@@ -64,6 +71,13 @@ def test_it_is_positive_and_its_diagonal_is_the_variance(network):
 def test_relu_without_a_bias_is_homogeneous():
     once, twice = (_gram(Infinite("relu", 3), c * X, c * X, 2.0, 0.0) for c in (1, 2))
     np.testing.assert_allclose(twice, 4 * np.asarray(once), rtol=1e-7)
+
+
+def test_an_even_one_doubts_all_points_alike_and_keeps_the_correlations():
+    even, other = (np.asarray(_gram(Infinite(even=e), X, X)) for e in (True, False))
+    np.testing.assert_allclose(even.diagonal(), 1, rtol=1e-7)
+    sd = np.sqrt(other.diagonal())
+    np.testing.assert_allclose(even, other / np.outer(sd, sd), rtol=1e-7)
 
 
 @pytest.mark.parametrize("network", KINDS, ids=str)

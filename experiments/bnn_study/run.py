@@ -53,6 +53,8 @@ SURROGATES = {
     "DKL": DKL(),
     "NNGP relu": NNGP(),
     "NNGP erf": NNGP("erf"),
+    "NNGP relu, uneven": NNGP(even=False),
+    "NNGP erf, uneven": NNGP("erf", even=False),
     "t-process, NNGP": TProcess(NNGP()),
     "HMC": HMC(),
     "SGHMC": SGHMC(),

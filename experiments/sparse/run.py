@@ -30,9 +30,9 @@ from pfnbo.data import bucket, pad
 from pfnbo.surrogates.sparse import infer
 
 HERE = Path(__file__).parent
-DENSITIES = (1.0, 0.1, 0.3, 0.05)
+DENSITIES = (1.0, 0.1, 0.05, 0.3)
 PIXELS = MLP((32,), "relu", weight=60.0, bias=0.1, outputs=10)
-STEPS, RATE, DRAWS = 2000, 0.02, 64
+STEPS, RATE, DRAWS = 5000, 0.02, 64
 NAMES = "set density seed active nll error".split()
 
 
@@ -83,7 +83,7 @@ def diabetes(density: float, seed: int) -> tuple[int, float, float]:
     y, true = (y - mean) / sd, (true - mean) / sd
     columns = np.column_stack([x, np.ones(len(x))])
     missed = y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]
-    model = SparseVI(MLP((20, 20)), density, noise=float(missed.std()), steps=2000)
+    model = SparseVI(MLP((20, 20)), density, noise=float(missed.std()), steps=STEPS)
     with jax.enable_x64(True):
         data = pad(x, y[None], bucket(len(x)))
         posterior = model.fit(jax.random.key(seed), data)
@@ -138,6 +138,7 @@ def main() -> None:
     """Measure what is missing and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--densities", nargs="+", type=float, default=[*DENSITIES])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=[*SETS])
     parser.add_argument("--results", type=Path, help="a CSV file to append to")
     args = parser.parse_args()
@@ -149,8 +150,8 @@ def main() -> None:
                 for row in csv.DictReader(file)
             ]
     done = {(r["set"], r["density"], r["seed"]) for r in rows}
-    for name in args.sets:
-        for density in DENSITIES:
+    for density in args.densities:
+        for name in args.sets:
             for seed in range(args.seeds):
                 if (name, density, seed) in done:
                     continue

@@ -175,7 +175,8 @@ class Wide:
         """Return the values at one point, (outputs,)."""
 
         def one(theta, layers, x):
-            value = self.network.apply(layers, scaled(theta, x[None])[0])
+            row = scaled(theta, x[None])[0]
+            value = self.network.apply(layers, row, *jnp.exp(theta[-4:-2]))
             return jnp.exp(theta[-2] / 2) * value
 
         return self.level + jax.vmap(one)(self.theta, self.layers, x)

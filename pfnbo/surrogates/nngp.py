@@ -20,6 +20,9 @@ class NNGP:
             of the standardised output.
         warp: whether to learn a monotone warp of each column.
         steps: largest number of evaluations of each start.
+        even: whether the output is divided by its deviation. Without that the doubt
+            grows from the middle of the cube to its corners, where a search in several
+            dimensions then stays.
 
     Source: Lee et al. 2018, arXiv 1711.00165; Li et al. 2024, arXiv 2305.20028.
     """
@@ -29,11 +32,12 @@ class NNGP:
     noise: float | None = None
     warp: bool = False
     steps: int = 60
+    even: bool = True
 
     @property
     def gp(self) -> GP:
         """The Gaussian process that the network is."""
-        kernel = Infinite(self.activation, self.depth)
+        kernel = Infinite(self.activation, self.depth, self.even)
         return GP(kernel, noise=self.noise, warp=self.warp, steps=self.steps)
 
     def fit(self, key: jax.Array, data: Data) -> GPPosterior:

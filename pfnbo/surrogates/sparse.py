@@ -1,7 +1,8 @@
 """Variational inference in a subspace: few weights of a network are not zero.
 
-The posterior is an independent normal over a fixed number of weights and zero
-elsewhere; which weights these are changes as the training goes on.
+The posterior is an independent normal over some weights and zero elsewhere. Training
+begins with all of them and removes the least certain ones by and by, in exchange for a
+few that come back, until a fixed number is left.
 """
 
 import functools
@@ -22,9 +23,9 @@ from pfnbo.surrogates.density import Sampling, log_density, prepare, thinned
 from pfnbo.surrogates.members import MemberPosterior, posterior_of
 from pfnbo.surrogates.mlp import MLP
 
-EVERY = 50  # steps between two changes of the subspace
-SETTLED = 0.75  # share of the steps after which it stays
-EXCHANGED = 0.3  # share of the weights exchanged at first, falling as a cosine to 0
+CHANGES = 30  # of the subspace
+WHOLE, SETTLED = 0.25, 0.75  # shares of the steps between which it changes
+EXCHANGED = 0.1  # share of the weights exchanged at first, falling to 0
 WARM = 0.5  # share of the steps in which the weight of the prior rises to 1
 FIRST_SD = 0.05  # of every weight
 BETAS = 0.9, 0.999
@@ -81,22 +82,19 @@ def infer(
         loss: minus the log likelihood of all data for weights `(p,)`, which are unit
             normal a priori.
         start: first means `(p,)`.
-        kept: number of weights that are active at any time.
+        kept: number of weights that are active in the end.
         steps: of the training.
         rate: its largest step, falling as a cosine to 0.
 
-    Source: Li et al. 2024, arXiv 2402.11025 (SSVI); in place of stochastic gradients
-    with momentum, Adam.
+    Source: Li et al. 2024, arXiv 2402.11025 (SSVI), which begins with as few weights as
+    it ends with, and descends by momentum in place of Adam.
     """
-    choose, train = jax.random.split(key)
-    picks = jax.random.permutation(choose, start.size)[:kept]
-    active = jnp.zeros(start.shape, bool).at[picks].set(True)
     log_sd = jnp.full_like(start, math.log(FIRST_SD))
     zeros = jnp.zeros((2, *start.shape), start.dtype)
-    state = _State(jnp.where(active, start, 0), log_sd, active, (zeros, zeros))
+    state = _State(start, log_sd, jnp.ones(start.shape, bool), (zeros, zeros))
 
     def step(state: _State, at):
-        i, key = at
+        i, key, wanted, new = at
         share = jnp.minimum(i / (WARM * steps), 1)
 
         def free_energy(both, z):
@@ -110,11 +108,10 @@ def infer(
         both = jnp.stack([state.mean, state.log_sd])
         slopes = jax.grad(free_energy)(both, z)
         state = _adam(state, slopes, i, rate * (1 + jnp.cos(math.pi * i / steps)) / 2)
-        due = ((i + 1) % EVERY == 0) & (i < SETTLED * steps)
-        change = EXCHANGED / 2 * (1 + jnp.cos(math.pi * i / (SETTLED * steps)))
-        return _exchange(state, slopes[0], jnp.where(due, change, 0) * kept, kept), None
+        return _resized(state, slopes[0], wanted, new), None
 
-    at = jnp.arange(steps), jax.random.split(train, steps)
+    plan = _plan(steps, start.size, kept)
+    at = jnp.arange(steps), jax.random.split(key, steps), *plan
     state, _ = jax.lax.scan(step, state, at)
     return Subspace(state.mean, jnp.exp(state.log_sd), state.active)
 
@@ -134,8 +131,24 @@ def _adam(state: _State, slopes, i, rate) -> _State:
     )
 
 
-def _exchange(state: _State, slope, count, kept: int) -> _State:
-    """Return the state after `count` weights made room for more promising ones.
+def _plan(steps: int, size: int, kept: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many weights are active after each step, and how many are new then.
+
+    They leave ever more slowly (Zhu & Gupta 2017, arXiv 1710.01878).
+    """
+    done = np.arange(1, steps + 1) / steps
+    part = np.clip((done - WHOLE) / (SETTLED - WHOLE), 0, 1)
+    change = np.ceil(CHANGES * part)
+    left = (1 - change / CHANGES) ** 3
+    wanted = np.ceil(kept + left * (size - kept))
+    due = np.diff(change, prepend=0) > 0
+    new = np.floor(np.where(due, EXCHANGED * left * wanted, 0))
+    free = size - np.append(size, wanted[:-1])
+    return wanted.astype(int), np.minimum(new, free).astype(int)
+
+
+def _resized(state: _State, slope, wanted, new) -> _State:
+    """Return the state with `wanted` active weights, `new` of which were not.
 
     Weights of the least signal leave; those of the steepest loss come, at zero and
     with the mean deviation of the others.
@@ -143,20 +156,22 @@ def _exchange(state: _State, slope, count, kept: int) -> _State:
     mean, log_sd, active, moments = state
     worth = jnp.where(active, signal(mean, jnp.exp(log_sd)), -jnp.inf)
     promise = jnp.where(active, -jnp.inf, jnp.abs(slope))
-    rank, most = jnp.arange(kept), min(kept, active.size - kept)
-    count = jnp.minimum(jnp.ceil(count), most)
-    _, strong = jax.lax.top_k(worth, kept)
-    _, steep = jax.lax.top_k(promise, most)
-    leave = jnp.zeros_like(active).at[strong].set(rank >= kept - count)
-    come = jnp.zeros_like(active).at[steep].set(rank[:most] < count)
-    usual = jnp.sum(jnp.where(active, log_sd, 0)) / kept
-    moved = leave | come
+    stay = active & (_rank(worth) < wanted - new)
+    come = _rank(promise) < new
+    usual = jnp.sum(jnp.where(active, log_sd, 0)) / jnp.sum(active)
+    moved = ~stay
     return _State(
         jnp.where(moved, 0, mean),
-        jnp.where(moved, usual, log_sd),
-        (active & ~leave) | come,
+        jnp.where(come, usual, log_sd),
+        stay | come,
         jax.tree.map(lambda m: jnp.where(moved[None], 0, m), moments),
     )
+
+
+def _rank(a: jax.Array) -> jax.Array:
+    """Return the place of each number among all, the largest first."""
+    order = jnp.argsort(-a)
+    return jnp.zeros_like(order).at[order].set(jnp.arange(len(a)))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from pfnbo import MLP, SettingError, SparseVI
 from pfnbo.data import pad
-from pfnbo.surrogates.sparse import folded, infer, signal
+from pfnbo.surrogates.sparse import WHOLE, _plan, folded, infer, signal
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -54,6 +54,15 @@ def test_the_weights_that_matter_are_found():
     assert told.active.sum() == 4
     assert np.all(np.asarray(told.active)[[3, 17, 31]])
     np.testing.assert_allclose(told.mean, WEIGHT, atol=0.05)
+
+
+@pytest.mark.parametrize("steps, kept", [(1, 3), (100, 5), (2000, 39), (300, 40)])
+def test_weights_leave_until_as_many_are_left_as_are_kept(steps, kept):
+    wanted, new = _plan(steps, 40, kept)
+    assert np.all(wanted[: int(WHOLE * steps)] == 40) and wanted[-1] == kept
+    assert np.all(np.diff(wanted) <= 0)
+    free = 40 - np.append(40, wanted[:-1])
+    assert np.all(new >= 0) and np.all(new <= free) and np.all(new <= wanted)
 
 
 def test_what_is_not_active_is_zero_in_mean_and_draws():
