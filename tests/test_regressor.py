@@ -97,7 +97,7 @@ def test_units_do_not_matter(fitted, rows):
 
 # A network of rows computes in float32, and another shape adds up in another order.
 @pytest.mark.parametrize(
-    ("network", "rtol"), [("engineering", 1e-9), ("anchored", 1e-5)]
+    ("network", "rtol"), [("engineering", 1e-9), ("anchored", 5e-5)]
 )
 def test_chunks_do_not_show(network, rtol, rows, monkeypatch):
     fitted = PFNRegressor(network).fit(*rows)
