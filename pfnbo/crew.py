@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 IDLE = 0.01  # share of its time that a worker may wait for suggestions
+HURRY = 0.5  # share of their time in which points for all workers should be chosen
 RECENT = 5  # suggestions and evaluations whose median times are looked at
 
 
@@ -58,6 +59,18 @@ class Crew:
         if any(future.done() for future in self._flying):
             return False
         return len(self._ready) < self._ahead(suggestions)
+
+    def short_of(self, suggestions: list[float]) -> bool:
+        """Return whether workers are free before the next point is chosen.
+
+        Args:
+            suggestions: seconds that each took so far.
+        """
+        if self._size == 1 or not self._took or not suggestions:
+            return False
+        # A slow one among fast ones counts: it is a fit that some others went without.
+        pace = np.mean(suggestions[-RECENT:]) * self._size
+        return bool(pace > HURRY * np.median(self._took[-RECENT:]))
 
     def take(self, point: Any) -> None:
         """Evaluate a point as soon as a worker is free."""

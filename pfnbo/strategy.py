@@ -54,7 +54,12 @@ class Fit(NamedTuple):
 
     posterior: Any  # output 0 is the negative objective in its view
     thresholds: np.ndarray  # (constraints,) where each begins to be violated
-    view: int  # of the objective, its number in `objective_views`
+    views: np.ndarray  # (outputs,) numbers of the views of each
+
+    @property
+    def view(self) -> int:
+        """Number of the view of the objective in `objective_views`."""
+        return int(self.views[0])
 
 
 @dataclass(frozen=True)
@@ -181,11 +186,35 @@ class Strategy:
         n, seen = len(seen.f), seen.joined()
         views, size = _views(seen), bucket(len(seen.f) + extra)
         chosen = self._chosen(views, seen, size, groups)
-        pick = np.arange(len(chosen)), chosen
-        data = _spaced(seen.rows, views.z[pick], n, size, groups)
+        data, thresholds = _viewed(views, chosen, seen.rows, n, size, groups)
         model = self.model(seen.g.shape[1], seen.rows.shape[1])
-        posterior = model.fit(key, data)
-        return Fit(posterior, views.zero[pick][1:], int(chosen[0]))
+        return Fit(model.fit(key, data), thresholds, chosen)
+
+    def updated(
+        self,
+        fit: Fit,
+        seen: Observations,
+        extra: int = 0,
+        groups: tuple[tuple[int, int], ...] = (),
+    ) -> Fit | None:
+        """Return a fit after more observations, its hyper-parameters unchanged.
+
+        Args:
+            fit: of the first of the observations.
+            seen: observations; call inside `jax.enable_x64(True)`.
+            extra: number of rows to leave free for fantasies.
+            groups: columns of choices, as in `Data`.
+
+        Returns:
+            None where there are other outputs now, or the posterior has no `condition`.
+        """
+        n, seen = len(seen.f), seen.joined()
+        views, size = _views(seen), bucket(len(seen.f) + extra)
+        if len(views.zero) != len(fit.views) or not hasattr(fit.posterior, "condition"):
+            return None
+        chosen = np.minimum(fit.views, views.zero.shape[1] - 1)
+        data, thresholds = _viewed(views, chosen, seen.rows, n, size, groups)
+        return Fit(fit.posterior.condition(data), thresholds, chosen)
 
     def _chosen(self, views: Views, seen: Observations, size: int, groups):
         """Return the view of each output, judged by `COARSE` observations at most."""
@@ -251,6 +280,12 @@ def _views(seen: Observations) -> Views:
     if seen.fails:
         outputs.append(label_views(seen.label))
     return stack(outputs)
+
+
+def _viewed(views: Views, chosen, rows: np.ndarray, n: int, size: int, groups):
+    """Return the data in the chosen views, and where constraints are 0 in them."""
+    pick = np.arange(len(chosen)), chosen
+    return _spaced(rows, views.z[pick], n, size, groups), views.zero[pick][1:]
 
 
 def _spaced(rows: np.ndarray, z: np.ndarray, n: int, size: int, groups) -> Data:

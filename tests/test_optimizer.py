@@ -239,3 +239,25 @@ def test_views_of_many_observations_are_chosen_by_some_of_them(monkeypatch):
         assert fit.posterior.x.shape[0] == 128 and len(fit.thresholds) == 2
         views.append(fit.view)
     assert views[0] > 0 and views[1] > 0  # a logarithm either way
+
+
+def test_in_a_hurry_hyper_parameters_are_kept_for_a_while():
+    rng = np.random.default_rng(0)
+    study = Optimizer([(0, 1)] * 2, seed=0, n_constraints=1)
+
+    def fitted(n):
+        for x in rng.random((n, 2)):
+            study.tell(x, np.sin(5 * x[0]) + x[1], x[0] - 0.5)
+        study.ask()
+        return study._fitted[1]
+
+    first = fitted(40)
+    assert not np.array_equal(fitted(1).posterior.theta, first.posterior.theta)
+    study.hurried, first = True, study._fitted[1]
+    second, third = fitted(1), fitted(2)
+    np.testing.assert_array_equal(second.posterior.theta, first.posterior.theta)
+    assert np.asarray(second.posterior.seen).sum() == 2 * 42
+    np.testing.assert_array_equal(second.views, first.views)
+    assert not np.array_equal(third.posterior.theta, first.posterior.theta)
+    study.tell([0.5, 0.5], failed=True)  # one output more
+    assert len(fitted(0).posterior.theta) == 3
