@@ -267,14 +267,13 @@ def recalibrated(
         SettingError: when there is no such method, or the shapes do not agree.
     """
     _check(method)
-    wanted = len(posterior.y), len(x)
-    if np.shape(y) != wanted and (1, *np.shape(y)) != wanted:
-        raise SettingError(f"y has the shape {np.shape(y)}: wanted {wanted}.")
     with jax.enable_x64(True):
-        x, y = jnp.asarray(x), jnp.reshape(jnp.asarray(y), wanted)
-        return _corrected(
-            posterior, _observed(posterior, x), y, jnp.isfinite(y), method
-        )
+        told = _observed(posterior, jnp.asarray(x))
+        wanted = told.mean.shape
+        if np.shape(y) != wanted and (1, *np.shape(y)) != wanted:
+            raise SettingError(f"y has the shape {np.shape(y)}: wanted {wanted}.")
+        y = jnp.reshape(jnp.asarray(y), wanted)
+        return _corrected(posterior, told, y, jnp.isfinite(y), method)
 
 
 def _check(method: str) -> None:

@@ -61,6 +61,15 @@ def test_rows_held_out_mend_a_posterior_that_is_too_sure(method):
     )
 
 
+def test_observations_of_another_shape_are_refused():
+    x, y, one = np.zeros((5, 1)), np.ones(5), Sure(jnp.asarray([0.3]))
+    two = Sure(jnp.asarray([0.3, 3.0]))
+    same = [calibration.recalibrated(one, x, given).factor for given in (y, y[None])]
+    np.testing.assert_array_equal(*same)
+    with pytest.raises(SettingError, match=r"shape \(5,\): wanted \(2, 5\)"):
+        calibration.recalibrated(two, x, y)
+
+
 SHARES = np.stack([np.linspace(1, 3, 20) / 40] * 2)
 FACTOR = np.array([2.0, 0.5])
 
