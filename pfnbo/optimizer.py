@@ -388,7 +388,8 @@ class Optimizer:
         ):
             groups, fitted = self.space.grid.groups, None
             with jax.enable_x64(True):
-                if self.hurried and told[0] < NEWS * self._learned:
+                little = told[0] < NEWS * self._learned
+                if self.hurried and little and self._fitted is not None:
                     fitted = self.strategy.updated(self._fitted[1], seen, extra, groups)
                 if fitted is None:
                     fitted = self.strategy.fit(key, seen, extra, groups)
