@@ -1,7 +1,7 @@
 """Derives every optimum of `pfnbo.problems` again and compares it with the one kept.
 
     python experiments/optima/run.py
-    python experiments/optima/run.py --problems spring g06 --seeds 5 --out /tmp/two.md
+    python experiments/optima/run.py --problems spring g06 --seeds 5 --out two.md
 
 Nothing is started from the optimum kept. Where the discrete part has few enough
 combinations, each is tried, with SLSQP from several starts over the rest; elsewhere
