@@ -18,7 +18,7 @@ import numpy as np
 
 IDLE = 0.01  # share of its time that a worker may wait for suggestions
 HURRY = 0.5  # share of their time in which points for all workers should be chosen
-RECENT = 5  # suggestions and evaluations whose median times are looked at
+RECENT = 5  # suggestions and evaluations whose times are looked at
 
 
 class Crew:
@@ -66,7 +66,7 @@ class Crew:
         Args:
             suggestions: seconds that each took so far.
         """
-        if self._size == 1 or not self._took or not suggestions:
+        if not self._compares(suggestions):
             return False
         # A slow one among fast ones counts: it is a fit that some others went without.
         pace = np.mean(suggestions[-RECENT:]) * self._size
@@ -97,10 +97,14 @@ class Crew:
     def _clock(self, begin: float, future: Future) -> None:
         self._took.append(time.monotonic() - begin)
 
+    def _compares(self, suggestions: list[float]) -> bool:
+        """Return whether there are times to compare, of more workers than one."""
+        # One worker would get a point chosen blindly each time.
+        return self._size > 1 and bool(self._took and suggestions)
+
     def _ahead(self, suggestions: list[float]) -> int:
         """Return as many points as are used up while one is chosen."""
-        # With one worker it would be a point chosen blindly each time.
-        if self._size == 1 or not self._took or not suggestions:
+        if not self._compares(suggestions):
             return 0
         share = np.median(suggestions[-RECENT:]) / np.median(self._took[-RECENT:])
         return min(math.ceil(self._size * share), self._size) if share > IDLE else 0

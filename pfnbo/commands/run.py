@@ -52,8 +52,8 @@ def _run(args: argparse.Namespace) -> int:
 def told(result: Result) -> str:
     """Return the best point of a result, as text."""
     failed = f", {result.n_failed} failed" if result.n_failed else ""
-    told = result.stop_reason not in ("", "interrupted")  # which the message says
-    reason = f", ended by {result.stop_reason}" if told else ""
+    silent = result.stop_reason in ("", "interrupted")  # the message says the latter
+    reason = "" if silent else f", ended by {result.stop_reason}"
     lines = [f"{result.nfev} evaluations{failed}{reason}: {result.message}"]
     if result.x is not None:
         lines += [f"  {name} = {value}" for name, value in result.x.items()]

@@ -47,6 +47,10 @@ class Screen:
     args: Any  # of the score
     share: float = field(metadata=dict(static=True))
 
+    def passes(self, candidates: int) -> int:
+        """Return how many of so many candidates are scored in full."""
+        return max(POLISHED, math.ceil(self.share * candidates))
+
 
 class Pool(NamedTuple):
     """The best rows so far, best first."""
@@ -192,9 +196,8 @@ def screen(key, score, args, region: Region, grid: Grid, points, cheap=None):
     shift, around = jax.random.split(key)
     rows = jax.vmap(grid.snap)(_candidates(shift, around, region, points))
     if cheap is not None:
-        count = max(POLISHED, math.ceil(cheap.share * len(rows)))
         first = _worths(score, cheap.args, region, rows)
-        rows = rows[jax.lax.top_k(first, count)[1]]
+        rows = rows[jax.lax.top_k(first, cheap.passes(len(rows)))[1]]
     return rows, _worths(score, args, region, rows)
 
 

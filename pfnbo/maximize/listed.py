@@ -1,7 +1,6 @@
 """Maximises a score over a list of candidates: all of them are scored."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from pfnbo.known import Known
 from pfnbo.maximize.gradient import Region, Screen, worth
 from pfnbo.space import Grid
 
-LEAST = 12  # candidates scored in full
 TOGETHER = 1024  # rows scored at once, which bounds the memory
 
 
@@ -46,7 +44,7 @@ def propose(
     if cheap is not None:
         first = np.asarray(_worths(score, cheap.args, region, rows))
         best = np.argsort(-first, kind="stable")
-        rows = rows[best[: max(LEAST, math.ceil(cheap.share * len(rows)))]]
+        rows = rows[best[: cheap.passes(len(rows))]]
     values = np.asarray(_worths(score, args, region, rows))
     for i in np.argsort(-values, kind="stable"):
         if np.isfinite(values[i]) and (known is None or known.allows(rows[i])):

@@ -230,10 +230,7 @@ class ScaleMixture:
             )
         try:
             positive = np.all(self._quantiles() > 0)
-        except (
-            AttributeError,
-            TypeError,
-        ):  # no distribution, or one without its shapes
+        except (AttributeError, TypeError):  # no distribution, or one of no shape
             positive = False
         if not positive:
             raise SettingError(
