@@ -8,8 +8,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import pfnbo
 from pfnbo import PFNRegressor
 
-# Of the smaller network: what is checked is the same, and each shape is compiled.
-CHECKS = list(estimator_checks_generator(PFNRegressor("engineering", kept=2)))
+CHECKS = list(estimator_checks_generator(PFNRegressor(kept=2)))
 
 
 @pytest.fixture(scope="module")
