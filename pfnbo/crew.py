@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 IDLE = 0.01  # share of its time that a worker may wait for suggestions
-HURRY = 0.5  # share of their time in which points for all workers should be chosen
 RECENT = 5  # suggestions and evaluations whose times are looked at
 
 
@@ -60,18 +59,6 @@ class Crew:
             return False
         return len(self._ready) < self._ahead(suggestions)
 
-    def short_of(self, suggestions: list[float]) -> bool:
-        """Return whether workers are free before the next point is chosen.
-
-        Args:
-            suggestions: seconds that each took so far.
-        """
-        if not self._compares(suggestions):
-            return False
-        # A slow one among fast ones counts: it is a fit that some others went without.
-        pace = np.mean(suggestions[-RECENT:]) * self._size
-        return bool(pace > HURRY * np.median(self._took[-RECENT:]))
-
     def take(self, point: Any) -> None:
         """Evaluate a point as soon as a worker is free."""
         self._ready.append(point)
@@ -97,14 +84,10 @@ class Crew:
     def _clock(self, begin: float, future: Future) -> None:
         self._took.append(time.monotonic() - begin)
 
-    def _compares(self, suggestions: list[float]) -> bool:
-        """Return whether there are times to compare, of more workers than one."""
-        # One worker would get a point chosen blindly each time.
-        return self._size > 1 and bool(self._took and suggestions)
-
     def _ahead(self, suggestions: list[float]) -> int:
         """Return as many points as are used up while one is chosen."""
-        if not self._compares(suggestions):
+        # One worker would get a point chosen blindly each time.
+        if self._size == 1 or not self._took or not suggestions:
             return 0
         share = np.median(suggestions[-RECENT:]) / np.median(self._took[-RECENT:])
         return min(math.ceil(self._size * share), self._size) if share > IDLE else 0

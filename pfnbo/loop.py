@@ -136,7 +136,6 @@ class Run:
         """Give the crew what it wants; return why there is no more."""
         reason = ""
         while not reason and crew.wants(self.study.time_suggest):
-            self.study.hurried = crew.short_of(self.study.time_suggest)
             point, reason = self._ask(stops)
             if point is not None:
                 crew.take(point)

@@ -1,7 +1,6 @@
 """What the steps of a training tell, and the file that keeps it."""
 
 import csv
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,7 +30,11 @@ class Log:
         self.path = None if folder is None else folder / "metrics.csv"
         self.board = _board(folder / "tensorboard") if folder and tensorboard else None
         self.reports: list[tuple[int, Report]] = []
-        self.start = time.perf_counter()
+        self.seconds = 0.0  # of training up to the last row
+
+    def begin(self, training: "Training") -> None:
+        """Count the time from where a training is now."""
+        self.seconds = training.seconds
 
     def add(self, stage: "Stage", report: Report) -> None:
         """Remember what a step told."""
@@ -44,18 +47,17 @@ class Log:
             for name in ("loss", "family", "finite")
         )
         tasks = sum(group * len(r.loss) for group, r in self.reports)
-        now = time.perf_counter()
         row = {
             "step": training.done,
             "of": training.total,
             "seconds": round(training.seconds, 1),
             "loss": _mean(losses[finite]),
             "left_out": int(np.sum(~finite)),
-            "tasks_per_second": round(tasks / (now - self.start), 1),
+            "tasks_per_second": round(tasks / (training.seconds - self.seconds), 1),
         }
         for index, name in enumerate(training.recipe.prior.families):
             row[f"loss_{name}"] = _mean(losses[finite & (family == index)])
-        self.reports, self.start = [], now
+        self.reports, self.seconds = [], training.seconds
         if self.path is not None:
             _append(self.path, row)
         if self.board is not None:

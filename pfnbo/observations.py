@@ -7,6 +7,8 @@ import numpy as np
 
 from pfnbo import flukes
 
+MORE = 10  # hyper-parameters are learned anew after a tenth more observations
+
 
 @dataclass(frozen=True)
 class Observations:
@@ -53,13 +55,31 @@ class Observations:
         if len(self.f) <= n:
             return self
         kept = np.linspace(0, len(self.f) - 1, n).round().astype(int)
+        return replace(self._of(kept), ever_failed=self.fails)
+
+    @property
+    def settled(self) -> "Observations":
+        """The first of them, as many as hyper-parameters are learned from.
+
+        All of them where there are few, or where any output has much news.
+        """
+        n, first = len(self.f), 1
+        while (more := first + max(1, first // MORE)) <= n:
+            first = more
+        known = np.isfinite(np.column_stack([self.f, self.g]))
+        known = np.column_stack([known, self.failed])
+        enough = known.sum(0) * MORE <= known[:first].sum(0) * (MORE + 1)
+        return self._of(np.arange(first)) if enough.all() and first < n else self
+
+    def _of(self, kept: np.ndarray) -> "Observations":
+        allowed = self.allowed
         return replace(
             self,
             rows=self.rows[kept],
             f=self.f[kept],
             g=self.g[kept],
             failed=self.failed[kept],
-            ever_failed=self.fails,
+            allowed=allowed if isinstance(allowed, bool) else allowed[kept],
         )
 
     @cached_property

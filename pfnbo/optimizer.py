@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pfnbo.result import Result
     from pfnbo.storage.ledger import Ledger
 
-NEWS = 1.05  # times as many observations ask for other hyper-parameters, in a hurry
 EARLIER = 64  # evaluations of an earlier task that are used
 ANCHORS = 13  # allowed points around which a suggestion is sought
 
@@ -126,9 +125,8 @@ class Optimizer:
                 self._queue.append(best)
         self._pending: list[np.ndarray] = []
         self.time_suggest: list[float] = []
+        self._learned: Any = None  # the first observations, and what was fitted to them
         self._fitted: Any = None  # what was told, and the model of it
-        self._learned = 0  # observations from which the hyper-parameters are
-        self.hurried = False  # whether others wait for points that are asked for
         self._ledger: Ledger | None = None
         if storage is not None:
             require_optuna()
@@ -372,30 +370,41 @@ class Optimizer:
             seen,
             busy,
             belief=self._belief,
-            fitted=self._model(key, seen, len(busy)),
+            fitted=self._model(seen, len(busy)),
             **self._allowed(len(known)),
         )
         self.time_suggest.append(time.perf_counter() - start)
         return self._design.next(known) if row is None else self.space.snap(row)
 
-    def _model(self, key: jax.Array, seen: Observations, extra: int) -> Fit:
-        """Return what the strategy fits, once for all points of a batch."""
+    def _model(self, seen: Observations, extra: int) -> Fit:
+        """Return the model of what was told, once for all points of a batch."""
         told, rows = seen.g.shape, len(seen.joined().f) + extra
         if (
             self._fitted is None
             or self._fitted[0] != told
             or self._fitted[1][0].x.shape[0] < rows
         ):
-            groups, fitted = self.space.grid.groups, None
             with jax.enable_x64(True):
-                little = told[0] < NEWS * self._learned
-                if self.hurried and little and self._fitted is not None:
-                    fitted = self.strategy.updated(self._fitted[1], seen, extra, groups)
-                if fitted is None:
-                    fitted = self.strategy.fit(key, seen, extra, groups)
-                    self._learned = told[0]
-            self._fitted = told, fitted
+                self._fitted = told, self._updated(seen, extra)
         return self._fitted[1]
+
+    def _updated(self, seen: Observations, extra: int) -> Fit:
+        """Return a fit to the first observations that knows of the others, too.
+
+        Which are the first depends on all of them alone, so that a study that is
+        stopped and taken up again goes on as if it had not been.
+        """
+        columns, groups = self.space.columns, self.space.grid.groups
+        model = self.strategy.model(seen.g.shape[1], columns)
+        settled = seen.settled if getattr(model, "exact", False) else seen
+        learned = len(settled.f), seen.g.shape[1]
+        if self._learned is None or self._learned[0] != learned:
+            key = jax.random.fold_in(jax.random.key(self.seed), learned[0])
+            self._learned = learned, self.strategy.fit(key, settled, extra, groups)
+        fit = self._learned[1]
+        if settled is seen and len(fit.posterior.x) >= len(seen.joined().f) + extra:
+            return fit
+        return self.strategy.updated(fit, seen, extra, groups)
 
     def _allowed(self, seed: int) -> dict[str, Any]:
         if self._known is None:

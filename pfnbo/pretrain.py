@@ -154,9 +154,9 @@ class Training:
         """Build the network and the steps; nothing is compiled yet."""
         network = self.recipe.model.build(jax.random.key(self.seed))
         graph, params = taken_apart(network)
-        self.earlier = 0  # tasks seen before this training
+        self.tasks = 0  # seen, those of the checkpoint it started from included
         if self.start is not None:
-            params, self.earlier = _started(self.start, self.recipe.model, params)
+            params, self.tasks = _started(self.start, self.recipe.model, params)
         mesh = Mesh(np.array(self.devices or jax.devices()), (AXIS,))
         recipe = self.recipe
         self.program = Program(
@@ -180,11 +180,9 @@ class Training:
 
     def stage(self, step: int) -> Stage:
         """Return the table size of a step, a function of the seed and the step."""
-        stages = self.recipe.schedule.stages
-        ready = [s for s in stages if s.begin <= step / self.total]
-        shares = np.array([s.share for s in ready])
+        ready, shares = self.recipe.schedule.ready(step / self.total)
         draw = np.random.default_rng([self.seed, step])
-        return ready[draw.choice(len(ready), p=shares / shares.sum())]
+        return ready[draw.choice(len(ready), p=shares)]
 
     def key(self, step: int) -> jax.Array:
         """Return the random key of a step."""
@@ -196,6 +194,7 @@ class Training:
         rate = self.recipe.schedule.rate(self.done / self.total)
         self.state, report = self.step(stage, self.key(self.done), rate)
         self.done += 1
+        self.tasks += stage.groups * stage.group
         return stage, report
 
     def step(self, stage: Stage, key: jax.Array, rate: float) -> tuple[State, Report]:
@@ -204,10 +203,20 @@ class Training:
 
     def fit_budget(self, seconds: float) -> None:
         """Take as many more steps as a wall time allows, compilation left out."""
-        stages = self.recipe.schedule.stages
-        shares = np.array([s.share * (1 - s.begin) for s in stages])
-        cost = np.array([self._cost(s) for s in stages])
-        steps = max(1, int(seconds / (cost @ shares / shares.sum())))
+        cost = {stage: self._cost(stage) for stage in self.recipe.schedule.stages}
+
+        def mean(begin: float) -> float:
+            """Return the mean cost of the steps from a progress to the end."""
+            each = []
+            for progress in np.linspace(begin, 1, 200, endpoint=False):
+                ready, shares = self.recipe.schedule.ready(progress)
+                each.append(shares @ [cost[stage] for stage in ready])
+            return float(np.mean(each))
+
+        steps = seconds / mean(0)
+        for _ in range(20):  # how far the steps done are depends on those to come
+            steps = seconds / mean(self.done / (self.done + steps))
+        steps = max(1, int(steps))
         steps = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
         self.total = self.done + steps
 
@@ -217,12 +226,6 @@ class Training:
         for _ in range(TIMED):
             jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
         return (time.perf_counter() - start) / TIMED
-
-    @property
-    def tasks(self) -> int:
-        """Number of tasks seen, those of the checkpoint it started from included."""
-        steps = map(self.stage, range(self.done))
-        return self.earlier + sum(s.groups * s.group for s in steps)
 
     def export(self, folder: Path, recipe: str, scores: dict | None = None) -> None:
         """Write the averaged parameters as a checkpoint, as the first of the hosts."""
@@ -251,7 +254,7 @@ class Training:
             "total": str(self.total),
             "seed": str(self.seed),
             "seconds": str(self.seconds),
-            "earlier": str(self.earlier),
+            "tasks": str(self.tasks),
         }
         part = self.folder / "state.part"
         save_file(named, part, metadata=progress)
@@ -275,7 +278,7 @@ class Training:
         self.state = self._placed(jax.tree.unflatten(tree, leaves))
         self.done, self.total = int(progress["step"]), int(progress["total"])
         self.seed, self.seconds = int(progress["seed"]), float(progress["seconds"])
-        self.earlier = int(progress["earlier"])
+        self.tasks = int(progress["tasks"])
 
 
 def _started(name: str | Path, model: Config, params: Any) -> tuple[Any, int]:
@@ -332,6 +335,7 @@ def pretrain(
         training = Training(recipe, folder, seed, devices, start)
         if resume:
             training.load()
+        log.begin(training)
         if budget is not None:
             training.fit_budget(budget)
         with contextlib.suppress(KeyboardInterrupt):

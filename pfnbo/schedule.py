@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import optax
 
 from pfnbo.errors import PretrainError
@@ -103,6 +104,12 @@ class Schedule:
             (s.sizes.capacity, s.sizes.queries, s.sizes.columns) for s in self.stages
         ]
         return Sizes(*map(max, zip(*each, strict=True)))
+
+    def ready(self, progress: float) -> tuple[list[Stage], np.ndarray]:
+        """Return the table sizes in use at a fraction of the training, and shares."""
+        ready = [stage for stage in self.stages if stage.begin <= progress]
+        shares = np.array([stage.share for stage in ready])
+        return ready, shares / shares.sum()
 
     def rate(self, progress: float) -> float:
         """Return the learning rate at a fraction of the training."""

@@ -42,7 +42,12 @@ QUIET = 1e-4  # noise variance of a standardised output that counts as none
 
 
 class Surrogate(Protocol):
-    """A model that learns from data; `told` is optional, it names what predicts."""
+    """A model that learns from data.
+
+    Two attributes are optional: the method `told` names what predicts, and `exact` is
+    true where `condition` of the posterior makes of more data what a fit would that
+    kept the hyper-parameters. Such a model is fitted anew only from time to time.
+    """
 
     def fit(self, key: jax.Array, data: Data) -> Any:
         """Return the posterior of every output."""
@@ -196,7 +201,7 @@ class Strategy:
         seen: Observations,
         extra: int = 0,
         groups: tuple[tuple[int, int], ...] = (),
-    ) -> Fit | None:
+    ) -> Fit:
         """Return a fit after more observations, its hyper-parameters unchanged.
 
         Args:
@@ -204,14 +209,9 @@ class Strategy:
             seen: observations; call inside `jax.enable_x64(True)`.
             extra: number of rows to leave free for fantasies.
             groups: columns of choices, as in `Data`.
-
-        Returns:
-            None where there are other outputs now, or the posterior has no `condition`.
         """
         n, seen = len(seen.f), seen.joined()
         views, size = _views(seen), bucket(len(seen.f) + extra)
-        if len(views.zero) != len(fit.views) or not hasattr(fit.posterior, "condition"):
-            return None
         chosen = np.minimum(fit.views, views.zero.shape[1] - 1)
         data, thresholds = _viewed(views, chosen, seen.rows, n, size, groups)
         return Fit(fit.posterior.condition(data), thresholds, chosen)

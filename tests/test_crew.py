@@ -69,24 +69,6 @@ def test_points_are_chosen_early_only_where_workers_would_wait(
     assert taken == size + ahead and len(held.begun) == size
 
 
-@pytest.mark.parametrize(
-    "size, suggestions, evaluation, short",
-    [
-        (8, [0.05], 1.0, False),
-        (8, [0.1], 1.0, True),
-        (8, [0.02, 0.02, 0.02, 0.02, 0.4], 1.0, True),  # a fit among others
-        (8, [0.4], 60.0, False),
-        (1, [9.0], 1.0, False),
-        (8, [], 1.0, False),
-        (8, [9.0], None, False),
-    ],
-)
-def test_a_crew_is_short_of_points_where_they_are_chosen_too_slowly(
-    size, suggestions, evaluation, short
-):
-    assert _crew(size, evaluation)[0].short_of(suggestions) is short
-
-
 def test_what_has_ended_is_told_before_a_point_is_chosen_early():
     crew, held = _crew(2, 0.1)
     crew.take(0)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,25 @@ def test_two_tasks_are_told_apart_by_a_column():
     np.testing.assert_array_equal(both.f, [*new.f, *old.f])
     assert both.g.shape == (8, 1) and both.earlier is None
     assert new.joined() is new
+
+
+@pytest.mark.parametrize(
+    "n, first", [(1, 1), (19, 19), (21, 20), (22, 22), (45, 42), (46, 46), (123, 113)]
+)
+def test_hyper_parameters_are_learned_from_the_first_of_them(n, first):
+    seen = replace(_observations(n), allowed=np.arange(n) > 0)
+    assert len(seen.settled.f) == first == len(seen.settled.violation)
+    assert (seen.settled is seen) == (n == first)
+
+
+def test_they_are_learned_from_all_where_an_output_has_news():
+    seen, n = _observations(45), np.arange(45)
+    assert len(seen.settled.f) == 42
+    assert replace(seen, failed=n == 43).settled.fails
+    late = replace(seen, g=np.where(n < 30, np.nan, 1.0)[:, None])
+    assert len(late.settled.f) == 45
+    never = replace(seen, g=np.full((45, 1), np.nan))
+    assert len(never.settled.f) == 42
 
 
 @pytest.mark.parametrize("n", [0, 3, 8])

@@ -241,23 +241,25 @@ def test_views_of_many_observations_are_chosen_by_some_of_them(monkeypatch):
     assert views[0] > 0 and views[1] > 0  # a logarithm either way
 
 
-def test_in_a_hurry_hyper_parameters_are_kept_for_a_while():
+def test_hyper_parameters_are_kept_until_there_is_a_tenth_more_data():
     rng = np.random.default_rng(0)
-    study = Optimizer([(0, 1)] * 2, seed=0, n_constraints=1)
+    points = rng.random((46, 2))
 
-    def fitted(n):
-        for x in rng.random((n, 2)):
+    def told(study, begin, end):
+        for x in points[begin:end]:
             study.tell(x, np.sin(5 * x[0]) + x[1], x[0] - 0.5)
         study.ask()
         return study._fitted[1]
 
-    first = fitted(40)
-    assert not np.array_equal(fitted(1).posterior.theta, first.posterior.theta)
-    study.hurried, first = True, study._fitted[1]
-    second, third = fitted(1), fitted(2)
+    study, other = (Optimizer([(0, 1)] * 2, seed=0, n_constraints=1) for _ in "ab")
+    first, second, third = (told(study, a, b) for a, b in ((0, 42), (42, 43), (43, 46)))
     np.testing.assert_array_equal(second.posterior.theta, first.posterior.theta)
-    assert np.asarray(second.posterior.seen).sum() == 2 * 42
     np.testing.assert_array_equal(second.views, first.views)
+    assert np.asarray(second.posterior.seen).sum() == 2 * 43
     assert not np.array_equal(third.posterior.theta, first.posterior.theta)
+    # One that was stopped and taken up again knows nothing of the first fit.
+    again = told(other, 0, 43)
+    np.testing.assert_array_equal(again.posterior.theta, first.posterior.theta)
+    np.testing.assert_array_equal(again.posterior.root, second.posterior.root)
     study.tell([0.5, 0.5], failed=True)  # one output more
-    assert len(fitted(0).posterior.theta) == 3
+    assert len(told(study, 0, 0).posterior.theta) == 3

@@ -17,12 +17,14 @@ from pfnbo.errors import PretrainError
 from pfnbo.metrics import Log, Report
 from pfnbo.pfn import anchored, row_token
 from pfnbo.pfn.kernel_head import Config
+from pfnbo.pfn.loss import loss, standardized
 from pfnbo.pfn.models import configured
+from pfnbo.pfn.network import put_together
 from pfnbo.pretrain import Training, check_groups, pretrain
 from pfnbo.recipe import Recipe
 from pfnbo.schedule import Schedule, Stage
 from pfnbo.tasks.gp import Exact, Gp
-from pfnbo.tasks.task import Sizes
+from pfnbo.tasks.task import Sizes, draw
 
 SIZES = Sizes(8, 8, 2)
 STAGE = Stage(SIZES, groups=4, group=4)
@@ -50,6 +52,23 @@ def test_it_learns(trained):
     assert [int(row["step"]) for row in rows] == [50, 100]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert all(row["left_out"] == "0" for row in rows)
+
+
+def test_it_comes_nearer_to_the_exact_posterior(trained, tmp_path):
+    """The exact predictive of the prior is known: a loss is what is above its own."""
+    training, _ = trained
+    with jax.enable_x64(True):
+        tasks = draw(jax.random.key(1_000_000), RECIPE.prior, SIZES, 64, 4)
+        tasks = jax.vmap(standardized)(tasks)
+
+        @jax.jit
+        def gaps(params):
+            network = put_together(training.program.graph, params)
+            return jax.vmap(lambda task: loss(network, task))(tasks)
+
+        untrained = gaps(Training(RECIPE, tmp_path).state.params)
+        learned = gaps(training.state.average)
+    assert np.median(learned) < 0.6 * np.median(untrained)
 
 
 def test_a_resumed_training_is_the_same_bit_for_bit(trained, tmp_path):
@@ -85,7 +104,9 @@ def test_metrics_go_to_tensorboard_too(tmp_path, monkeypatch):
     log = Log(tmp_path, tensorboard=True)
     log.add(STAGE, Report(np.array([1.0, 3.0]), np.array([0, 0]), np.ones(2, bool)))
     training = SimpleNamespace(done=7, total=9, seconds=1.0, recipe=RECIPE)
-    assert log.write(training)["loss"] == 2.0
+    log.begin(SimpleNamespace(seconds=0.5))
+    row = log.write(training)
+    assert row["loss"] == 2.0 and row["tasks_per_second"] == 2 * STAGE.group / 0.5
     assert ("loss", 2.0, 7) in told and told[-1] == "flushed"
     assert len(_metrics(tmp_path)) == 1
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
@@ -127,6 +148,32 @@ def test_a_budget_sets_the_number_of_steps(tmp_path):
     assert 1 <= training.done == training.total != RECIPE.schedule.steps
     more = pretrain(RECIPE, tmp_path, budget=0.5, resume=True, progress=False)
     assert training.total < more.done == more.total
+
+
+def test_a_budget_is_shared_by_the_sizes_that_are_still_to_come(tmp_path, monkeypatch):
+    small, large = STAGE, replace(STAGE, groups=8, begin=0.5)
+    cost = {small: 1.0, large: 3.0}
+    monkeypatch.setattr(Training, "_cost", lambda self, stage: cost[stage])
+    schedule = replace(RECIPE.schedule, stages=(small, large))
+    training = Training(replace(RECIPE, schedule=schedule), tmp_path)
+    training.fit_budget(300.0)  # half of the steps cost 1, half cost 2 in the mean
+    assert abs(training.total - 200) <= 2
+    training.done = 100  # of 100 + 200: 50 more cost 1, and 150 cost 2
+    training.fit_budget(350.0)
+    assert abs(training.total - 300) <= 2
+
+
+def test_tasks_seen_are_not_counted_anew_where_the_end_moves(tmp_path):
+    small, large = STAGE, replace(STAGE, groups=8, begin=0.5)
+    schedule = replace(RECIPE.schedule, stages=(small, large), steps=4)
+    with jax.enable_x64(True):
+        training = Training(replace(RECIPE, schedule=schedule), tmp_path)
+        sizes = [training.stage(0), training.stage(1)]
+        training.one(), training.one()
+        training.save()
+        training.load()
+        training.total = 1000
+    assert training.tasks == sum(s.groups * s.group for s in sizes)
 
 
 def test_bad_gradients_are_left_out(tmp_path):

@@ -58,7 +58,7 @@ def run(argv: list[str]) -> int:
             if methods:
                 chosen = ["--problems", *problems, "--methods", *methods]
                 sizes = ["--seeds", "1", "--first-seed", str(seed)]
-                sizes += ["--initial", "20", "--trials", "50"]
+                sizes += ["--initial", "20", "--trials", "120"]
                 own = [p for p in args.python if p.partition("=")[0] in methods]
                 own = ["--python", *own] if own else []
                 file = str(HERE / f"{args.set}.jsonl")

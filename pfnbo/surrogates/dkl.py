@@ -68,6 +68,7 @@ class DKL:
     process: GP = GP(additive=False, warp=False)
     folds: int = 5
     steps: int = 150
+    exact = True
 
     def __post_init__(self):
         """Refuse a training that can hold nothing out."""
@@ -105,6 +106,7 @@ class NeuralLinear:
     noise: float | None = None
     folds: int = 5
     steps: int = 150
+    exact = True
 
     def __post_init__(self):
         """Refuse a training that can hold nothing out."""

@@ -241,6 +241,7 @@ class GP:
     noise: float | None = None
     warp: bool = True
     steps: int = 60
+    exact = True
 
     def fit(self, key: jax.Array, data: Data) -> GPPosterior:
         """Return the maximum a posteriori fit of every output; nothing is random."""

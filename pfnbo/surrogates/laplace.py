@@ -188,6 +188,7 @@ class Laplace:
     last_layer: bool = False
     noise: float | None = None
     steps: int = 60
+    exact = True
 
     def fit(self, key: jax.Array, data: Data) -> LinearPosterior:
         """Return the posterior around the most likely weights of every output."""

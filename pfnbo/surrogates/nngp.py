@@ -33,6 +33,7 @@ class NNGP:
     warp: bool = False
     steps: int = 60
     even: bool = True
+    exact = True
 
     @property
     def gp(self) -> GP:

@@ -54,6 +54,7 @@ class PFN:
     name: str | Path = "engineering"
     kept: int = 6
     gp: GP | None = GP()
+    exact = True
 
     def __post_init__(self):
         """Refuse a mixture of nothing, or with what is no particle."""

@@ -233,6 +233,11 @@ class Recalibrated:
             told = self._held_out(rest, data)
         return _corrected(posterior, told, data.y, data.seen, self.method)
 
+    @property
+    def exact(self) -> bool:
+        """Whether the base conditions exactly on more data."""
+        return getattr(self.surrogate, "exact", False)
+
     def told(self, rows: int, columns: int, posterior: Any = None) -> str:
         """Return what predicts, for the words of a result."""
         told, base = getattr(self.surrogate, "told", None), posterior and posterior.base

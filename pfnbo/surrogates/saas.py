@@ -52,6 +52,7 @@ class FullyBayesianGP:
 
     process: GP = GP(additive=False)
     nuts: NUTS = NUTS()
+    exact = True
 
     def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
         """Return a mixture of exact posteriors of every output.
@@ -97,6 +98,7 @@ class SAAS:
     kernel: str = "matern52"
     noise: float | None = None
     nuts: NUTS = NUTS()
+    exact = True
 
     def fit(self, key: jax.Array, data: Data) -> ParticlePosterior:
         """Return a mixture of exact posteriors of every output.

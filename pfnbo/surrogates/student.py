@@ -188,6 +188,7 @@ class TProcess:
 
     gp: GP | NNGP = NNGP()
     shape: float = 2.0
+    exact = True
 
     def __post_init__(self):
         """Refuse a prior that is none."""
@@ -221,6 +222,7 @@ class ScaleMixture:
     factor: Any
     gp: GP | NNGP = NNGP()
     draws: int = 1000
+    exact = True
 
     def __post_init__(self):
         """Refuse a prior that is none, or of what may not be a factor."""

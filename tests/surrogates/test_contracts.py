@@ -221,11 +221,20 @@ def test_unseen_rows_change_nothing(posterior, model):
     "name, acquisition",
     [("ensemble", "nei"), ("cascade", "thompson"), ("laplace", "nei")],
 )
-def test_it_optimizes_under_constraints_and_in_batches(name, acquisition):
+def test_it_optimizes_choices_under_constraints_and_in_batches(name, acquisition):
+    space = {
+        "x": (0.0, 1.0),
+        "y": (0.0, 1.0),
+        "kind": pfnbo.Categorical(["round", "square"]),
+    }
+
+    def fn(p):
+        return (p["x"] - 0.3) ** 2 + (p["kind"] == "round"), 0.2 - p["y"]
+
     with jax.enable_x64(False):
         result = pfnbo.optimize(
-            lambda x: (float((x[0] - 0.3) ** 2), float(0.2 - x[1])),
-            [(0, 1), (0, 1)],
+            fn,
+            space,
             n_trials=8,
             n_constraints=1,
             n_initial=6,
