@@ -94,6 +94,7 @@ MODELS: dict[str, tuple[Any, int]] = {
     "engineering": (PFN(), 10),
     "engineering, no GP": (PFN(gp=None), 10),
     "anchored": (PFN("anchored"), 10),
+    "anchored, no GP": (PFN("anchored", gp=None), 10),
     "GP": (GP(), 10),
     f"variational, {STEPS} steps": (Variational(), 1),
     **{f"NUTS, 4 x {n} draws": (chains(n), 1) for n in LENGTHS},
