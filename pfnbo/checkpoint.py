@@ -101,6 +101,14 @@ def save(
     _replace(folder, files)
 
 
+def rescore(name_or_path: str | Path, scores: Mapping[str, Any]) -> None:
+    """Keep other scores, plain JSON values, with a checkpoint."""
+    path = find(name_or_path) / EVAL
+    part = path.with_suffix(".part")
+    _write(part, _json("scores", dict(scores)))
+    os.replace(part, path)
+
+
 def load(name_or_path: str | Path) -> Checkpoint:
     """Return a shipped checkpoint by name, or the one in a folder, checked throughout.
 

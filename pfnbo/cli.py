@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--recipe", help="of the prior (the one called NAME)")
     test.add_argument("--tasks", type=int, default=50, help="of each number of rows")
     test.add_argument("--seed", type=int, default=0, help="same seed, same tasks")
+    test.add_argument(
+        "--save", action="store_true", help="keep the losses with the checkpoint"
+    )
     test.set_defaults(run=_eval)
     for command in (run, suggest, tell, watch, dashboard, bench, report_command):
         command.add(commands)
@@ -144,7 +147,7 @@ def _checkpoint(name: str) -> str:
 
 def _eval(args: argparse.Namespace) -> int:
     from pfnbo import recipe  # imports flax, as the next one does
-    from pfnbo.evaluate import calibration, coverage, scores, table
+    from pfnbo.evaluate import calibration, coverage, means, scores, table
 
     checkpoint.load(args.name)  # its errors come before a minute of compilation
     trained = recipe.load_recipe(args.recipe or args.name)
@@ -158,6 +161,8 @@ def _eval(args: argparse.Namespace) -> int:
     print("\n".join(_aligned(coverage(found, list(models)))))
     print("\nobservations by predictive probability, a tenth in each if calibrated")
     print("\n".join(_aligned(calibration(found, list(models)))))
+    if args.save:
+        checkpoint.rescore(args.name, means(found))
     return 0
 
 

@@ -15,7 +15,7 @@ from pfnbo.recipe import Recipe
 from pfnbo.tasks.task import Sizes, Task, draw
 
 ROWS = (8, 32, 64)  # capacities; more than half of the rows are seen
-COLUMNS = (2, 5)  # every other number would be another compilation
+COLUMNS = (2, 5)  # if the recipe has as many; each number is another compilation
 QUERIES = 32
 WORST = 20.0  # nats that a query may cost at most
 LEVELS = (0.5, 0.8, 0.95)  # of central intervals
@@ -34,14 +34,16 @@ class Scores(NamedTuple):
 
 def tasks(recipe: Recipe, capacity: int, count: int, seed: int) -> Task:
     """Return up to `count` tasks of as many columns as `COLUMNS` says."""
-    sizes = Sizes(capacity, QUERIES, max(COLUMNS))
+    most = recipe.sizes.columns
+    columns = [c for c in COLUMNS if c <= most] or [most]
+    sizes = Sizes(capacity, QUERIES, columns[-1])
     key = jax.random.fold_in(jax.random.key(seed), capacity)
     batch, groups = TRIES * count, 2 * count
     drawn = jit(lambda key: draw(key, recipe.prior, sizes, batch, groups))(key)
     if recipe.standardize:
         drawn = jax.vmap(standardized)(drawn)
     made = jax.tree.map(np.asarray, drawn)
-    there = np.isin(made.columns.sum(1), COLUMNS)
+    there = np.isin(made.columns.sum(1), columns)
     full = made.seen.sum(1) > capacity // 2
     kept = np.flatnonzero(there & full)[:count]
     return jax.tree.map(lambda a: a[kept], made)
@@ -108,6 +110,17 @@ def scores(
     if not parts:
         raise SettingError("no task drawn has the right size: ask for more tasks.")
     return Scores(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def means(scores: Scores) -> dict[str, float]:
+    """Return the mean losses of the first model by rows, as a checkpoint keeps them."""
+    return {
+        f"loss with {_size(rows, own)[0]} rows": round(
+            float(scores.loss[own, 0].mean()), 2
+        )
+        for rows in ROWS
+        if (own := scores.rows == rows).any()
+    }
 
 
 def table(scores: Scores, models: Sequence[str]) -> list[list[str]]:

@@ -33,8 +33,16 @@ class Log:
         self.seconds = 0.0  # of training up to the last row
 
     def begin(self, training: "Training") -> None:
-        """Count the time from where a training is now."""
+        """Go on from where a training is now; later rows are of steps that are lost."""
         self.seconds = training.seconds
+        if self.path is not None and self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            kept = [row for row in rows if int(row["step"]) <= training.done]
+            if len(kept) < len(rows):
+                self.path.unlink()
+                for row in kept:
+                    _append(self.path, row)
 
     def add(self, stage: "Stage", report: Report) -> None:
         """Remember what a step told."""

@@ -394,17 +394,22 @@ class Optimizer:
         Which are the first depends on all of them alone, so that a study that is
         stopped and taken up again goes on as if it had not been.
         """
-        columns, groups = self.space.columns, self.space.grid.groups
-        model = self.strategy.model(seen.g.shape[1], columns)
-        settled = seen.settled if getattr(model, "exact", False) else seen
+        groups, settled = self.space.grid.groups, seen.settled
         learned = len(settled.f), seen.g.shape[1]
+
+        def fit(seen: Observations, extra: int) -> Fit:
+            key = jax.random.fold_in(jax.random.key(self.seed), len(seen.f))
+            return self.strategy.fit(key, seen, extra, groups)
+
+        if not self.strategy.exact(seen.g.shape[1], self.space.columns):
+            return fit(seen, extra)
         if self._learned is None or self._learned[0] != learned:
-            key = jax.random.fold_in(jax.random.key(self.seed), learned[0])
-            self._learned = learned, self.strategy.fit(key, settled, extra, groups)
-        fit = self._learned[1]
-        if settled is seen and len(fit.posterior.x) >= len(seen.joined().f) + extra:
-            return fit
-        return self.strategy.updated(fit, seen, extra, groups)
+            self._learned = learned, fit(settled, 0)
+        first = self._learned[1]
+        if settled is seen and len(first.posterior.x) >= len(seen.joined().f) + extra:
+            return first
+        updated = self.strategy.updated(first, seen, extra, groups)
+        return updated or fit(seen, extra)
 
     def _allowed(self, seed: int) -> dict[str, Any]:
         if self._known is None:

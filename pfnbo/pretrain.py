@@ -67,7 +67,12 @@ class Program:
         return State(params, self.optimizer.init(params), params)
 
     def step(
-        self, stage: Stage, state: State, key: jax.Array, rate: jax.Array
+        self,
+        stage: Stage,
+        state: State,
+        key: jax.Array,
+        rate: jax.Array,
+        keep: jax.Array,
     ) -> tuple[State, Report]:
         """Return the state after one step, and what was seen in it."""
         keys = jax.random.split(key, stage.groups)
@@ -86,7 +91,6 @@ class Program:
         kept = {name: state.params[name] for name in self.frozen}
         params: Any = optax.apply_updates(state.params, updates)
         params = params | kept
-        keep = self.schedule.average
         average = jax.tree.map(
             lambda a, p: keep * a + (1 - keep) * p, state.average, params
         )
@@ -128,8 +132,8 @@ class Program:
 
 
 @functools.partial(jit, static_argnames=("program", "stage"))
-def _step(state: State, key: jax.Array, rate, program: Program, stage: Stage):
-    return program.step(stage, state, key, rate)
+def _step(state: State, key: jax.Array, rate, keep, program: Program, stage: Stage):
+    return program.step(stage, state, key, rate, keep)
 
 
 @dataclass
@@ -199,7 +203,8 @@ class Training:
 
     def step(self, stage: Stage, key: jax.Array, rate: float) -> tuple[State, Report]:
         """Return the state after a step of this size, and what was seen in it."""
-        return _step(self.state, key, np.float32(rate), self.program, stage)
+        keep = np.float32(self.recipe.schedule.keep(self.done))
+        return _step(self.state, key, np.float32(rate), keep, self.program, stage)
 
     def fit_budget(self, seconds: float) -> None:
         """Take as many more steps as a wall time allows, compilation left out."""
@@ -213,10 +218,9 @@ class Training:
                 each.append(shares @ [cost[stage] for stage in ready])
             return float(np.mean(each))
 
-        steps = seconds / mean(0)
+        steps = max(seconds / mean(0), 1)
         for _ in range(20):  # how far the steps done are depends on those to come
-            steps = seconds / mean(self.done / (self.done + steps))
-        steps = max(1, int(steps))
+            steps = max(seconds / mean(self.done / (self.done + steps)), 1)
         steps = int(multihost_utils.broadcast_one_to_all(np.int32(steps)))
         self.total = self.done + steps
 
@@ -247,8 +251,8 @@ class Training:
         if not first_host():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        leaves = jax.tree.leaves(self.state)
-        named = {f"{i:05}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+        leaves = jax.tree.leaves_with_path(self.state)
+        named = {jax.tree_util.keystr(path): np.asarray(a) for path, a in leaves}
         progress = {
             "step": str(self.done),
             "total": str(self.total),
@@ -267,15 +271,18 @@ class Training:
             raise PretrainError(f"nothing to resume: {path} does not exist")
         with safe_open(path, "numpy") as file:
             progress = file.metadata()
-            leaves = [file.get_tensor(name) for name in sorted(file.keys())]
-        kinds = [(a.shape, a.dtype) for a in jax.tree.leaves(self.state)]
-        if [(a.shape, a.dtype) for a in leaves] != kinds:
+            named = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        own = jax.tree.leaves_with_path(self.state)
+        own = {jax.tree_util.keystr(path): a for path, a in own}
+        if {k: (a.shape, a.dtype) for k, a in named.items()} != {
+            k: (a.shape, a.dtype) for k, a in own.items()
+        }:
             raise PretrainError(
                 f"{path} holds another network or optimiser than the recipe; "
                 "give the recipe it was trained with, or another folder"
             )
         tree = jax.tree.structure(self.state)
-        self.state = self._placed(jax.tree.unflatten(tree, leaves))
+        self.state = self._placed(jax.tree.unflatten(tree, [named[k] for k in own]))
         self.done, self.total = int(progress["step"]), int(progress["total"])
         self.seed, self.seconds = int(progress["seed"]), float(progress["seconds"])
         self.tasks = int(progress["tasks"])
@@ -353,7 +360,7 @@ def _run(training: Training, log: Log, progress: bool) -> None:
             log.add(stage, jax.device_get(report))
             training.seconds += time.perf_counter() - start
             bar.update()
-            if training.done % LOG_EVERY == 0:
+            if training.done % LOG_EVERY == 0 or training.done == training.total:
                 row = log.write(training)
                 bar.set_postfix(loss=row["loss"], tasks_per_s=row["tasks_per_second"])
             if time.perf_counter() - saved > SAVE_EVERY:

@@ -2,13 +2,13 @@
 
 import difflib
 import runpy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfnbo.errors import RecipeError
 from pfnbo.pfn import kernel_head
 from pfnbo.pfn.models import Config
-from pfnbo.schedule import Schedule
+from pfnbo.schedule import Schedule, stages
 from pfnbo.shipped import folder
 from pfnbo.tasks.task import Prior, Sizes
 
@@ -19,12 +19,15 @@ class Recipe:
 
     Args:
         prior: of the tasks.
-        sizes: of the largest table that the network is made for.
+        sizes: of the largest table that the network is trained on.
         model: configuration of the network.
         schedule: table sizes, optimiser and number of steps.
         standardize: whether the network sees the outputs of a task in units of the
             rows seen, as every surrogate does; a prior whose scale is known, and
             should be used, sets it to False.
+
+    Raises:
+        RecipeError: when the schedule has tables of other sizes.
     """
 
     prior: Prior
@@ -32,6 +35,17 @@ class Recipe:
     model: Config = kernel_head.Config()
     schedule: Schedule = Schedule()
     standardize: bool = True
+
+    def __post_init__(self):
+        """Take the table sizes of the schedule from `sizes` where it has none."""
+        if not self.schedule.stages:
+            filled = replace(self.schedule, stages=stages(self.sizes))
+            object.__setattr__(self, "schedule", filled)
+        if self.schedule.sizes != self.sizes:
+            raise RecipeError(
+                f"the recipe is for {self.sizes}, and the largest of its stages are "
+                f"{self.schedule.sizes}: give the same, or Schedule() without stages."
+            )
 
 
 def names() -> list[str]:

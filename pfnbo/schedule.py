@@ -32,11 +32,11 @@ class Stage:
     begin: float = 0.0
 
 
-# Rows and columns of a task are log-uniform up to the size, so small tables abound.
-STAGES = (
-    Stage(Sizes(32, 32, 8), groups=8, group=4, share=0.6),
-    Stage(Sizes(64, 32, 10), groups=8, group=4, share=0.4),
-)
+def stages(sizes: Sizes) -> tuple[Stage, ...]:
+    """Return tables of at most these sizes, and more of them of half as many rows."""
+    rows, columns = -(-sizes.capacity // 2), -(-4 * sizes.columns // 5)
+    small = Sizes(rows, sizes.queries, columns)
+    return Stage(small, group=4, share=0.6), Stage(sizes, group=4, share=0.4)
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -57,7 +57,8 @@ class Schedule:
     """The whole training.
 
     Args:
-        stages: table sizes, drawn at random by their shares.
+        stages: table sizes, drawn at random by their shares; a recipe takes two up to
+            its own sizes where there are none.
         steps: number of steps; a time budget replaces it.
         optimizer: "adamw", "muon" or "exadam".
         learning_rate: at its peak.
@@ -65,7 +66,7 @@ class Schedule:
         decay: "cosine" falls to zero over the rest, "wsd" over the last fifth.
         weight_decay: decoupled, times the learning rate.
         clip: largest global norm of the gradient.
-        average: decay of the exponential moving average of the parameters.
+        average: largest decay of the exponential moving average of the parameters.
         double: whether tables are drawn and their algebra runs in float64.
         compute: "float32", or "bfloat16" for the matrix products of the network.
         targets: "exact" averages the loss over the exact predictive of a query where
@@ -76,7 +77,7 @@ class Schedule:
         PretrainError: when a name is none of these.
     """
 
-    stages: tuple[Stage, ...] = STAGES
+    stages: tuple[Stage, ...] = ()
     steps: int = 10_000
     optimizer: str = "adamw"
     learning_rate: float = 2e-3
@@ -110,6 +111,13 @@ class Schedule:
         ready = [stage for stage in self.stages if stage.begin <= progress]
         shares = np.array([stage.share for stage in ready])
         return ready, shares / shares.sum()
+
+    def keep(self, step: int) -> float:
+        """Return the share of the average that a step leaves; the first ones, little.
+
+        So the parameters before any step have no part in a short training.
+        """
+        return min(self.average, (1 + step) / (10 + step))
 
     def rate(self, progress: float) -> float:
         """Return the learning rate at a fraction of the training."""

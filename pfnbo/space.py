@@ -383,7 +383,7 @@ class Space:
     def _given(self, x: Any) -> dict[str, Any]:
         """Return the values of the dimensions that are active at a user point."""
         if not isinstance(x, Mapping):
-            x = dict(zip(self.names, self._listed(x), strict=True))
+            x = dict(zip(self.names, self._in_order(x), strict=True))
         wanted = [n for n in self.names if self._active(n, x)]
         missing = [n for n in wanted if n not in x]
         unknown = [n for n in x if n not in self.dimensions]
@@ -394,7 +394,7 @@ class Space:
             )
         return {n: x[n] for n in wanted}
 
-    def _listed(self, x: Any) -> list[Any]:
+    def _in_order(self, x: Any) -> list[Any]:
         try:
             values = list(x)
         except TypeError:

@@ -38,6 +38,8 @@ INCUMBENTS = 3
 RIVALS = 64  # random points among which the knowledge gradient seeks the best mean
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
 WIDE = 15  # cube columns above which the search is local and no share is additive
+MOVED = 0.5  # deviations that a view may move before a fit is made anew
+SURPRISE = 10.0  # deviations from its prediction that an observation may be, alike
 QUIET = 1e-4  # noise variance of a standardised output that counts as none
 
 
@@ -46,7 +48,8 @@ class Surrogate(Protocol):
 
     Two attributes are optional: the method `told` names what predicts, and `exact` is
     true where `condition` of the posterior makes of more data what a fit would that
-    kept the hyper-parameters. Such a model is fitted anew only from time to time.
+    kept the hyper-parameters, or nearly. Such a model is fitted anew only from time to
+    time.
     """
 
     def fit(self, key: jax.Array, data: Data) -> Any:
@@ -60,6 +63,7 @@ class Fit(NamedTuple):
     posterior: Any  # output 0 is the negative objective in its view
     thresholds: np.ndarray  # (constraints,) where each begins to be violated
     views: np.ndarray  # (outputs,) numbers of the views of each
+    z: np.ndarray  # (outputs, n) what was observed, in these views
 
     @property
     def view(self) -> int:
@@ -111,9 +115,8 @@ class Strategy:
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            posterior, thresholds, _ = fitted or self.fit(
-                fit, seen, len(pending), space.grid.groups
-            )
+            fitted = fitted or self.fit(fit, seen, len(pending), space.grid.groups)
+            posterior, thresholds = fitted.posterior, fitted.thresholds
             feasible = seen.feasible
             if len(pending):
                 posterior, fantasies = _believe(
@@ -151,6 +154,10 @@ class Strategy:
         return self.surrogate or GP(
             noise=self.noise, additive=_separable(constraints, columns)
         )
+
+    def exact(self, constraints: int, columns: int) -> bool:
+        """Return whether the surrogate is fitted anew only from time to time."""
+        return getattr(self.model(constraints, columns), "exact", False)
 
     def told(
         self, rows: int, columns: int, constraints: int, fitted: Fit | None = None
@@ -191,9 +198,9 @@ class Strategy:
         n, seen = len(seen.f), seen.joined()
         views, size = _views(seen), bucket(len(seen.f) + extra)
         chosen = self._chosen(views, seen, size, groups)
-        data, thresholds = _viewed(views, chosen, seen.rows, n, size, groups)
+        data, thresholds, z = _viewed(views, chosen, seen.rows, n, size, groups)
         model = self.model(seen.g.shape[1], seen.rows.shape[1])
-        return Fit(model.fit(key, data), thresholds, chosen)
+        return Fit(model.fit(key, data), thresholds, chosen, z)
 
     def updated(
         self,
@@ -201,20 +208,30 @@ class Strategy:
         seen: Observations,
         extra: int = 0,
         groups: tuple[tuple[int, int], ...] = (),
-    ) -> Fit:
+    ) -> Fit | None:
         """Return a fit after more observations, its hyper-parameters unchanged.
 
         Args:
-            fit: of the first of the observations.
+            fit: of the first of the observations, to as many outputs.
             seen: observations; call inside `jax.enable_x64(True)`.
             extra: number of rows to leave free for fantasies.
             groups: columns of choices, as in `Data`.
+
+        Returns:
+            None where the others are news to it: they move the views of the first, or
+            one of them is far from what all but itself predict.
         """
-        n, seen = len(seen.f), seen.joined()
+        n, first, seen = len(seen.f), fit.z.shape[1], seen.joined()
         views, size = _views(seen), bucket(len(seen.f) + extra)
-        chosen = np.minimum(fit.views, views.zero.shape[1] - 1)
-        data, thresholds = _viewed(views, chosen, seen.rows, n, size, groups)
-        return Fit(fit.posterior.condition(data), thresholds, chosen)
+        data, thresholds, z = _viewed(views, fit.views, seen.rows, n, size, groups)
+        if np.nanmax(np.abs(z[:, :first] - fit.z), initial=0) > MOVED:
+            return None
+        posterior = fit.posterior.condition(data)
+        if hasattr(posterior, "leave_one_out"):
+            later = np.isin(np.arange(size), np.arange(first, n))
+            if float(_surprise(posterior, data, later)) > SURPRISE:
+                return None
+        return Fit(posterior, thresholds, fit.views, z)
 
     def _chosen(self, views: Views, seen: Observations, size: int, groups):
         """Return the view of each output, judged by `COARSE` observations at most."""
@@ -283,9 +300,10 @@ def _views(seen: Observations) -> Views:
 
 
 def _viewed(views: Views, chosen, rows: np.ndarray, n: int, size: int, groups):
-    """Return the data in the chosen views, and where constraints are 0 in them."""
+    """Return the data in the chosen views, where constraints are 0, and `Fit.z`."""
     pick = np.arange(len(chosen)), chosen
-    return _spaced(rows, views.z[pick], n, size, groups), views.zero[pick][1:]
+    z = views.z[pick]
+    return _spaced(rows, z, n, size, groups), views.zero[pick][1:], z[:, :n]
 
 
 def _spaced(rows: np.ndarray, z: np.ndarray, n: int, size: int, groups) -> Data:
@@ -432,6 +450,14 @@ def _believe(
 @jax.jit
 def _improvement(goal: Goal, posterior: GPPosterior, x: jax.Array) -> jax.Array:
     return improvement(goal, posterior.predict(x))
+
+
+@jax.jit
+def _surprise(posterior: Any, data: Data, later: jax.Array) -> jax.Array:
+    """Return how many deviations the later rows are from their predictions at most."""
+    told = posterior.leave_one_out()
+    far = jnp.abs(data.y - told.mean) / jnp.sqrt(told.var)
+    return jnp.max(jnp.where(data.seen & later, far, 0))
 
 
 @jax.jit

@@ -23,6 +23,7 @@ STAGES = (
 )
 recipe = replace(
     engineering,
+    sizes=STAGES[-1].sizes,
     model=anchored.Config(engineering.model, row_token.Config(width=48, layers=8)),  # type: ignore[arg-type]
     schedule=replace(
         engineering.schedule,

@@ -10,6 +10,7 @@ Command: `pfnbo pretrain bnn`.
 """
 
 from pfnbo.recipe import Recipe
+from pfnbo.schedule import Schedule, Stage
 from pfnbo.tasks.bnn import Bnn
 from pfnbo.tasks.design import Design
 from pfnbo.tasks.noise import Absolute
@@ -18,11 +19,13 @@ from pfnbo.tasks.random import any_count
 from pfnbo.tasks.task import Sizes
 from pfnbo.tasks.warp import bent
 
+SIZES = Sizes(capacity=49, queries=11, columns=18)
 recipe = Recipe(
     prior=Observed(
         bent(Bnn(), sd=(0.97597, 0.80025)),
         Design(rows=any_count, width=any_count, plain=True),
         Absolute(3.6e-4, 1.34e-3),
     ),
-    sizes=Sizes(capacity=49, queries=11, columns=18),
+    sizes=SIZES,
+    schedule=Schedule((Stage(SIZES),)),
 )

@@ -4,8 +4,8 @@ The first column is the budget, the others the configuration; scores lie in [0, 
 rise towards an end that depends on the configuration; a few configurations have most
 of the steps seen. Queries ask for later steps.
 
-Source: FT-PFN, Rakotoarison et al. 2024 (arXiv 2404.16795), without its divergent
-curves; see `pfnbo.tasks.fidelity.Curves`.
+Source: after FT-PFN, Rakotoarison et al. 2024 (arXiv 2404.16795); what differs, see
+`pfnbo.tasks.fidelity.Curves`.
 Command: `pfnbo pretrain curves`.
 """
 

@@ -10,11 +10,13 @@ Command: `pfnbo pretrain hebo_plus`.
 """
 
 from pfnbo.recipe import Recipe
+from pfnbo.schedule import Schedule, Stage
 from pfnbo.tasks import gp
 from pfnbo.tasks.design import Design
 from pfnbo.tasks.random import any_count
 from pfnbo.tasks.task import Sizes
 
+SIZES = Sizes(capacity=49, queries=11, columns=18)
 recipe = Recipe(
     prior=gp.Exact(
         gp.Gp(
@@ -28,5 +30,6 @@ recipe = Recipe(
         Design(rows=any_count, width=any_count, plain=True),
         noise=gp.hebo_noise,
     ),
-    sizes=Sizes(capacity=49, queries=11, columns=18),
+    sizes=SIZES,
+    schedule=Schedule((Stage(SIZES),)),
 )

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from pfnbo import Result, problems
+from pfnbo import Result, checkpoint, problems
 from pfnbo.cli import main, report
 
 PNG = b"\x89PNG"
@@ -160,9 +161,14 @@ def test_an_evaluation_that_cannot_be_is_refused(options, told, capsys):
     assert told in capsys.readouterr().err
 
 
-def test_eval_prints_losses_intervals_and_parts_of_the_probability(capsys, monkeypatch):
+def test_eval_prints_losses_intervals_and_parts_of_the_probability(
+    capsys, monkeypatch, tmp_path
+):
     monkeypatch.setattr("pfnbo.evaluate.ROWS", (8,))
-    assert main(["eval", "engineering", "--recipe", "gp_fixed", "--tasks", "3"]) == 0
+    copy = shutil.copytree(checkpoint.find("engineering"), tmp_path / "net")
+    asked = ["eval", str(copy), "--recipe", "gp_fixed", "--tasks", "3", "--save"]
+    assert main(asked) == 0
+    assert list(checkpoint.load(copy).scores) == ["loss with 5-8 rows"]
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split() == ["family", "rows", "tasks", "network", "GP"]
     words = [line.split()[0] for line in lines if line]

@@ -263,3 +263,22 @@ def test_hyper_parameters_are_kept_until_there_is_a_tenth_more_data():
     np.testing.assert_array_equal(again.posterior.root, second.posterior.root)
     study.tell([0.5, 0.5], failed=True)  # one output more
     assert len(told(study, 0, 0).posterior.theta) == 3
+
+
+@pytest.mark.parametrize(
+    "news", ["a value far below all others", "another value of the same point"]
+)
+def test_news_is_learned_from_at_once(news):
+    rng = np.random.default_rng(1)
+    study = Optimizer([(0, 1)] * 2, seed=0)
+    points = rng.random((42, 2))
+    for x in points:
+        study.tell(x, np.sin(5 * x[0]) + x[1])
+    study.ask()
+    first = study._fitted[1].posterior
+    if news == "a value far below all others":
+        study.tell([0.4, 0.6], -1e3)
+    else:
+        study.tell(points[0], np.sin(5 * points[0, 0]) + points[0, 1] + 0.5)
+    study.ask()
+    assert not np.array_equal(study._fitted[1].posterior.theta, first.theta)

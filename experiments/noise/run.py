@@ -26,7 +26,7 @@ def recommended(rows: np.ndarray, f: np.ndarray) -> int:
     """Return the index of the evaluation with the best posterior mean."""
     seen = Observations(rows, f, np.zeros((len(f), 0)), np.zeros(len(f), bool))
     with jax.enable_x64(True):
-        posterior, _ = Strategy().fit(jax.random.key(0), seen)
+        posterior = Strategy().fit(jax.random.key(0), seen).posterior
         mean = posterior.means(posterior.x)[0]
     return int(np.argmax(np.asarray(mean)[: len(f)]))
 

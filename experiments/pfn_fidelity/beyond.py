@@ -3,8 +3,8 @@
     python experiments/pfn_fidelity/beyond.py
 
 Two tables. The first has mean losses, as those of `run.py`, on tasks of the flagship
-prior with as many rows and columns as it says; the networks were trained on at most 64
-rows and 10 columns, and are asked up to twice as many. The second tells how far the
+prior with as many rows and columns as it says, up to twice the 64 rows and 10 columns
+of the largest tables that `engineering` was trained on. The second tells how far the
 order of rows and of columns moves predictions: the largest change of a mean, in its
 standard deviations, and of the log density of an observation. Takes some minutes.
 """

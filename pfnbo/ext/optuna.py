@@ -8,6 +8,7 @@ discrete one has certain values is active only there.
 import json
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,9 @@ class PFNBOSampler(BaseSampler):
         where = study._storage, study._study_id
         if where != self._study:
             self._study, self._revealed, self._engine = where, Revealed(), None
-        for trial in study._get_trials(deepcopy=False, states=FINISHED):
+        ended = study._get_trials(deepcopy=False, states=FINISHED)
+        # In their order, which another sampler of the study learns them in, too.
+        for trial in sorted(ended, key=lambda t: t.datetime_complete or datetime.max):
             if trial._trial_id not in self._revealed.trials:
                 self._revealed.add(trial)
 

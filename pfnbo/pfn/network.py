@@ -6,6 +6,8 @@ from typing import Any
 import jax
 from flax import nnx
 
+from pfnbo.errors import CheckpointError
+
 
 def taken_apart(network: nnx.Module) -> tuple[Any, dict[str, Any]]:
     """Return the hashable structure of a network and its parameters."""
@@ -20,7 +22,35 @@ def put_together(graph: Any, params: Mapping[str, Any]) -> Any:
 
 def structure(config: Any) -> Any:
     """Return the structure of the network of a configuration, without parameters."""
-    return nnx.split(nnx.eval_shape(lambda: config.build(jax.random.key(0))))[0]
+    return nnx.split(_shaped(config))[0]
+
+
+def check(config: Any, params: Mapping[str, Any]) -> None:
+    """Raise where parameters are not those of the network of a configuration.
+
+    Raises:
+        CheckpointError: naming the first array that is not there or of another shape.
+    """
+    wanted = _shapes(taken_apart(_shaped(config))[1])
+    found = _shapes(params)
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise CheckpointError(
+                f"the checkpoint has {name} of shape {found.get(name)}, and its "
+                f"configuration asks for {wanted.get(name)}."
+            )
+
+
+def _shaped(config: Any) -> nnx.Module:
+    return nnx.eval_shape(lambda: config.build(jax.random.key(0)))
+
+
+def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree.leaves_with_path(params)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): tuple(a.shape)
+        for path, a in leaves
+    }
 
 
 # The layers of a list have numbers for names, which a file can't have.

@@ -12,7 +12,7 @@ import numpy as np
 from pfnbo import checkpoint
 from pfnbo.compilation import jit
 from pfnbo.data import Data
-from pfnbo.errors import SettingError
+from pfnbo.errors import CheckpointError, SettingError
 from pfnbo.kernel import ADDITIVE, blended, is_additive, shared
 from pfnbo.surrogates.gp import GP, GPPosterior, condition
 from pfnbo.surrogates.particles import ParticlePosterior, repeat
@@ -91,9 +91,12 @@ class PFN:
             columns: of the cube.
             posterior: of them, if it is known.
         """
-        reason = self._reason(rows, columns)
-        if not reason and isinstance(posterior, GPPosterior):
-            reason = "it predicts left-out rows worse"
+        reason = ""
+        if posterior is None:
+            reason = self._reason(rows, columns)
+        elif isinstance(posterior, GPPosterior):  # of an earlier task's rows, too
+            shape = int(posterior.seen.sum(-1).max()), posterior.x.shape[1]
+            reason = self._reason(*shape) or "it predicts left-out rows worse"
         return f"PFN({str(self.name)!r})" + (reason and f": {reason}, so a GP predicts")
 
     def _reason(self, rows: int, columns: int) -> str:
@@ -134,22 +137,35 @@ def _advantage(fitted: GPPosterior, mixed: ParticlePosterior) -> jax.Array:
     return jnp.sum(own) - jnp.sum(other)
 
 
-@functools.lru_cache(maxsize=4)
 def _sizes(name: str | Path) -> dict[str, int]:
     """Return the sizes of the largest tables that a network was trained on."""
-    return checkpoint.read_config(checkpoint.find(name))["sizes"]
+    sizes = checkpoint.read_config(checkpoint.find(name))["sizes"]
+    if not {"capacity", "columns"} <= sizes.keys():
+        raise CheckpointError(
+            f"{name} says sizes={sizes}: a network that is served needs 'capacity' "
+            "(rows) and 'columns'."
+        )
+    return sizes
+
+
+def _networks(name: str | Path) -> tuple[Network | None, Network | None]:
+    """Return the kernel head and the network of rows that a checkpoint holds."""
+    # The folder may hold another network after more training.
+    facts = checkpoint.read_config(checkpoint.find(name))
+    return _loaded(name, facts["params"]["sha256"])
 
 
 @functools.lru_cache(maxsize=4)
-def _networks(name: str | Path) -> tuple[Network | None, Network | None]:
-    """Return the kernel head and the network of rows that a checkpoint holds."""
+def _loaded(name: str | Path, sha256: str) -> tuple[Network | None, Network | None]:
+    del sha256  # it only tells one network from another
     # Flax is slow to import, and who uses no network needs none of it.
     from pfnbo.pfn import anchored, row_token
     from pfnbo.pfn.models import configured
-    from pfnbo.pfn.network import structure
+    from pfnbo.pfn.network import check, structure
 
     loaded = checkpoint.load(name)
     config = configured(loaded.config["model"])
+    check(config, loaded.params)
     whole = structure(config), loaded.params
     if isinstance(config, row_token.Config):
         if not config.components:

@@ -43,11 +43,12 @@ class Autoregressive:
 class Curves:
     """Learning curves of configurations (FT-PFN, Rakotoarison et al. 2024).
 
-    A random network maps a configuration to the parameters of its curve, a convex sum
-    of four saturating shapes. Two deviations: parameters are made uniform by the normal
-    distribution of their own spread over the cube, not by a stored table, and curves
-    neither break off nor diverge. Steps of a curve are seen in order; queries are
-    later steps of the same configurations, or of new ones.
+    Random networks map a configuration to the parameters of its curve, a convex sum of
+    four saturating shapes. It is like the published prior, not the same: each parameter
+    has a network of its own and is made uniform by the normal distribution of its
+    spread over the cube, not by a stored table, the ranges of the shapes are ours, and
+    curves neither break off nor diverge. Steps of a curve are seen in order; queries
+    are later steps of the same configurations, or of new ones.
     """
 
     network: Bnn = Bnn(layers=(3, 6), width=(16, 48), scale=(0.15, 0.5))
