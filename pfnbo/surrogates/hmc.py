@@ -53,9 +53,9 @@ class HMC:
     noise: float | None = None
     chains: int = 4
     warmup: int = 300
-    draws: int = 400
+    draws: int = 300
     kept: int = 64
-    leapfrogs: int = 100
+    leapfrogs: int = 150
     sampler: str = "hmc"
     prior: WeightPrior | None = None
 
