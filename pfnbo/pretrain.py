@@ -231,7 +231,7 @@ class Training:
             jax.block_until_ready(self.step(stage, self.key(-1), 0.0))
         return (time.perf_counter() - start) / TIMED
 
-    def export(self, folder: Path, recipe: str, scores: dict | None = None) -> None:
+    def export(self, folder: Path, recipe: str) -> None:
         """Write the averaged parameters as a checkpoint, as the first of the hosts."""
         if not first_host():
             return
@@ -241,7 +241,7 @@ class Training:
             "tasks_seen": self.tasks,
         }
         params = jax.device_get(self.state.average)
-        checkpoint.save(folder, params, config, scores=scores, recipe=recipe)
+        checkpoint.save(folder, params, config, recipe=recipe)
 
     def save(self) -> None:
         """Write the state so that a kill at any moment leaves a usable one.

@@ -78,9 +78,6 @@ class Design:
         return jnp.ceil(share * n)
 
 
-UNIFORM = Design(plain=True)
-
-
 def _first(key: Array, rows: int, d: int) -> Array:
     """Return a uniform, Sobol, boundary-heavy or grid design."""
     to_kind, to_uniform, to_shift, to_grid = jax.random.split(key, 4)

@@ -44,9 +44,6 @@ class Noise:
         return values + self.level(to_level) * spread * jnp.exp(growth) * unit
 
 
-NONE = Noise(exact=1.0)
-
-
 @dataclass(frozen=True)
 class Absolute:
     """Normal noise of an sd that is uniform in the function's own units."""

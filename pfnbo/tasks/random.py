@@ -36,12 +36,6 @@ def any_count(key: Array, largest: int) -> Array:
     return jax.random.randint(key, (), 1, largest + 1, jnp.int32)
 
 
-def all_of(key: Array, largest: int) -> Array:
-    """Return `largest`."""
-    del key
-    return jnp.asarray(largest, jnp.int32)
-
-
 def some_columns(key: Array, columns: Array, dropped: float) -> Array:
     """Keep each column but with probability `dropped`; keep one at least."""
     u = jnp.where(columns, jax.random.uniform(key, columns.shape), jnp.inf)
