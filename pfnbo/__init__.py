@@ -1,8 +1,8 @@
 """Bayesian optimisation for expensive, constrained engineering problems, in JAX."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from pfnbo import calibration
 from pfnbo.dimensions import Categorical, Float, Int
 from pfnbo.errors import (
     CheckpointError,
@@ -16,25 +16,26 @@ from pfnbo.errors import (
 from pfnbo.optimize import optimize
 from pfnbo.optimizer import Optimizer
 from pfnbo.space import Space
-from pfnbo.surrogates.cascade import Cascade
-from pfnbo.surrogates.dkl import DKL, NeuralLinear
-from pfnbo.surrogates.ensemble import Ensemble
 from pfnbo.surrogates.gp import GP
-from pfnbo.surrogates.hmc import HMC
-from pfnbo.surrogates.laplace import Laplace
-from pfnbo.surrogates.mlp import MLP
-from pfnbo.surrogates.nngp import NNGP
-from pfnbo.surrogates.pfn import PFN
-from pfnbo.surrogates.recalibrated import Recalibrated
-from pfnbo.surrogates.saas import NUTS, SAAS, FullyBayesianGP
-from pfnbo.surrogates.sghmc import SGHMC
-from pfnbo.surrogates.sparse import SparseVI
-from pfnbo.surrogates.student import ScaleMixture, TProcess
-from pfnbo.surrogates.weights import WeightPrior
 
 if TYPE_CHECKING:
+    from pfnbo import calibration
     from pfnbo.regressor import PFNRegressor
     from pfnbo.result import Result
+    from pfnbo.surrogates.cascade import Cascade
+    from pfnbo.surrogates.dkl import DKL, NeuralLinear
+    from pfnbo.surrogates.ensemble import Ensemble
+    from pfnbo.surrogates.hmc import HMC
+    from pfnbo.surrogates.laplace import Laplace
+    from pfnbo.surrogates.mlp import MLP
+    from pfnbo.surrogates.nngp import NNGP
+    from pfnbo.surrogates.pfn import PFN
+    from pfnbo.surrogates.recalibrated import Recalibrated
+    from pfnbo.surrogates.saas import NUTS, SAAS, FullyBayesianGP
+    from pfnbo.surrogates.sghmc import SGHMC
+    from pfnbo.surrogates.sparse import SparseVI
+    from pfnbo.surrogates.student import ScaleMixture, TProcess
+    from pfnbo.surrogates.weights import WeightPrior
 
 __version__ = "0.1.0"
 
@@ -77,18 +78,45 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Importing SciPy or scikit-learn takes as long as importing jax.
-    if name == "Result":
-        from pfnbo.result import Result
+# Modules that are imported when one of their names is first used: all of them, with
+# SciPy and scikit-learn, would take as long as importing jax.
+_HOMES = {
+    "regressor": ("PFNRegressor",),
+    "result": ("Result",),
+    "surrogates.cascade": ("Cascade",),
+    "surrogates.dkl": ("DKL", "NeuralLinear"),
+    "surrogates.ensemble": ("Ensemble",),
+    "surrogates.hmc": ("HMC",),
+    "surrogates.laplace": ("Laplace",),
+    "surrogates.mlp": ("MLP",),
+    "surrogates.nngp": ("NNGP",),
+    "surrogates.pfn": ("PFN",),
+    "surrogates.recalibrated": ("Recalibrated",),
+    "surrogates.saas": ("NUTS", "SAAS", "FullyBayesianGP"),
+    "surrogates.sghmc": ("SGHMC",),
+    "surrogates.sparse": ("SparseVI",),
+    "surrogates.student": ("ScaleMixture", "TProcess"),
+    "surrogates.weights": ("WeightPrior",),
+}
 
-        return Result
-    if name == "PFNRegressor":
-        try:
-            from pfnbo.regressor import PFNRegressor
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "PFNRegressor needs scikit-learn: pip install 'pfnbo[sklearn]'"
-            ) from error
-        return PFNRegressor
-    raise AttributeError(f"module 'pfnbo' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name == "calibration":
+        return importlib.import_module("pfnbo.calibration")
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module 'pfnbo' has no attribute {name!r}")
+    try:
+        found = getattr(importlib.import_module(f"pfnbo.{home}"), name)
+    except ModuleNotFoundError as error:
+        if name != "PFNRegressor":
+            raise
+        raise ModuleNotFoundError(
+            "PFNRegressor needs scikit-learn: pip install 'pfnbo[sklearn]'"
+        ) from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

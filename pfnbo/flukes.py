@@ -1,7 +1,6 @@
 """Failures that may be flukes: what each one says of the point where it happened."""
 
 import numpy as np
-from scipy.special import ndtr
 
 from pfnbo.kernel import LENGTH, MEAN_VARIANCE
 
@@ -26,6 +25,8 @@ def labels(
     label = np.where(failed, 1.0, -1.0)
     if flip_rate == 0 or not failed.any():
         return label
+    from scipy.special import ndtr  # slow to import, and few studies have flukes
+
     gap = np.sum((rows[:, None] - rows[None]) ** 2, -1)
     scale = LENGTH**2 * max(rows.shape[1], 1)
     k = np.exp(-gap / scale / 2) + MEAN_VARIANCE + ROUGH * np.eye(len(rows))

@@ -1,8 +1,12 @@
 import subprocess
 import sys
 
-HEAVY = "scipy.optimize scipy.stats matplotlib pandas optuna torch blackjax numpyro"
-HEAVY = [*HEAVY.split(), "flax", "optax", "tqdm"]
+import pytest
+
+import pfnbo
+
+HEAVY = "scipy.special scipy.optimize scipy.stats matplotlib pandas optuna torch"
+HEAVY = [*HEAVY.split(), "blackjax", "numpyro", "flax", "optax", "tqdm"]
 CODE = f"""
 import sys
 import jax
@@ -18,3 +22,11 @@ assert not loaded, loaded
 def test_import_is_light_and_changes_nothing():
     run = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_every_public_name_is_there():
+    assert set(pfnbo.__all__) <= set(dir(pfnbo))
+    for name in pfnbo.__all__:
+        assert getattr(pfnbo, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        pfnbo.nothing  # noqa: B018

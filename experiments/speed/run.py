@@ -21,7 +21,7 @@ import pfnbo
 from pfnbo import problems
 
 PROBLEMS = ("hartmann6", "welded_beam_deb", "speed_reducer")
-WARM = 2  # suggestions that compile, one with a fit and one without
+WARM = 7  # suggestions that compile, with a fit of the hyper-parameters and without
 PEAK = (
     "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
 )
@@ -56,14 +56,14 @@ print(*[np.mean(cost[n - 15 : n]) for n in {}])
 
 
 def suggestion(problem: problems.Problem, repeats: int, surrogate=None) -> float:
-    """Return the mean CPU seconds of a suggestion after some 50 evaluations.
+    """Return the mean CPU seconds of a suggestion after 50 evaluations and more.
 
     Every fifth of them is a fit of the hyper-parameters; compilation is left out.
     """
     study = pfnbo.Optimizer(
         problem.space, n_constraints=problem.n_constraints, seed=0, surrogate=surrogate
     )
-    for row in study.space.design(50, 1):
+    for row in study.space.design(50 - WARM, 1):
         x = study.space.decode(row)
         study.tell(x, *problem.evaluate(x))
     times = []
