@@ -107,15 +107,13 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'pfnbo' has no attribute {name!r}")
     try:
-        found = getattr(importlib.import_module(f"pfnbo.{home}"), name)
+        return getattr(importlib.import_module(f"pfnbo.{home}"), name)
     except ModuleNotFoundError as error:
         if name != "PFNRegressor":
             raise
         raise ModuleNotFoundError(
             "PFNRegressor needs scikit-learn: pip install 'pfnbo[sklearn]'"
         ) from error
-    globals()[name] = found
-    return found
 
 
 def __dir__() -> list[str]:
