@@ -7,7 +7,8 @@ Each kind is trained by the schedule of the recipe, whose progress is the share 
 CPU time that is used, compilation left out; "anchored" starts from the kernel head of
 the checkpoint `engineering`, whose own training is not counted. Then the averaged
 parameters are scored on new tasks, the same for all: "loss" is that of the training,
-with the standard error over groups of tasks of one family. "normals" and "bars" are
+with the standard error over groups of tasks of one family; groups whose loss or
+gradient is not finite are left out, as they are in training. "normals" and "bars" are
 row-token networks that predict mixtures of normals, and 1,000 bars of fixed borders.
 """
 
@@ -27,6 +28,7 @@ from pfnbo.pretrain import Training
 from pfnbo.recipe import Recipe, load_recipe
 
 TESTED = 32  # steps' worth of new tasks
+REPORTED = "loss", "finite"
 FIRST = 10**6  # number of their keys, beyond those of any training
 
 
@@ -60,14 +62,16 @@ def trained(recipe: Recipe, start: str | None, seconds: float) -> list[str]:
             tasks += stage.groups * stage.group
             used = time.process_time() - begin
         training.state = training.state._replace(params=training.state.average)
-        losses = []
+        reports = []
         for number in range(FIRST, FIRST + TESTED):
             stage = training.stage(number)
-            losses.append(training.step(stage, training.key(number), 0.0)[1].loss)
+            reports.append(training.step(stage, training.key(number), 0.0)[1])
     count = sum(a.size for a in jax.tree.leaves(training.state.params))
-    found = np.concatenate(losses)
+    loss, fine = (np.concatenate([getattr(r, k) for r in reports]) for k in REPORTED)
+    found = loss[fine]
     error = found.std(ddof=1) / len(found) ** 0.5
-    return [f"{count:,}", f"{tasks:,}", f"{found.mean():.3f} ± {error:.3f}"]
+    told = f"{found.mean():.3f} ± {error:.3f}"
+    return [f"{count:,}", f"{tasks:,}", told, str(np.sum(~fine))]
 
 
 def main() -> None:
@@ -80,8 +84,8 @@ def main() -> None:
     enable_compilation_cache()
     recipe = load_recipe(args.recipe)
     models = kinds(recipe)
-    print("| network | parameters | tasks | loss |")
-    print("|---|---|---|---|")
+    print("| network | parameters | tasks | loss | left out |")
+    print("|---|---|---|---|---|")
     for name in args.kinds or models:
         model, start = models[name]
         cells = trained(replace(recipe, model=model), start, args.seconds)
