@@ -1,6 +1,5 @@
 """Functions drawn from Gaussian processes, jointly or by random features."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,8 +14,15 @@ from pfnbo.tasks.random import log_uniform, some_columns
 from pfnbo.tasks.task import Drawn, Sizes, Task
 
 KINDS = ("rbf", "matern12", "matern32", "matern52", "rq", "periodic")
-TAIL = {"rbf": math.inf, "matern12": 0.5, "matern32": 1.5, "matern52": 2.5}
 BROAD = 2.0  # exponent of the rational-quadratic kernel
+# Frequencies are normal times a Gamma variable of mean 1 and this shape to this power.
+SPECTRA = {
+    "rbf": (1.0, 0.0),
+    "matern12": (0.5, -0.5),
+    "matern32": (1.5, -0.5),
+    "matern52": (2.5, -0.5),
+    "rq": (BROAD, 0.5),
+}
 # (key, columns) -> (d,) length-scales, or () amplitude
 Hyper = Callable[[Array, Array], Array]
 
@@ -219,27 +225,31 @@ class Exact:
 class Features:
     """A Gaussian process of random features: cheap, and evaluable anywhere.
 
-    Matern frequencies are Student-t with 2 nu degrees of freedom (Rahimi and Recht
-    2007; Rasmussen 2006, eq. 4.15).
+    Matern frequencies are Student-t with 2 nu degrees of freedom, and a rational
+    quadratic is a Gamma mixture of RBF kernels (Rahimi and Recht 2007; Rasmussen 2006,
+    eq. 4.15 and 4.20).
     """
 
     kinds: tuple[str, ...] = ("rbf", "matern32", "matern52")
     lengths: Hyper = scaled
     dropped: float = 0.1
     size: int = 128
+    additive: float = 0.0  # probability of a sum over columns, each weighing the same
 
     def __call__(self, choice: Array, key: Array, columns: Array) -> Drawn:
         """Draw a function."""
         keys = jax.random.split(key, 6)
-        nu = jnp.array([TAIL[kind] for kind in self.kinds])
-        nu = nu[jax.random.randint(choice, (), 0, len(self.kinds))]
-        shape = jnp.where(jnp.isinf(nu), 1.0, nu)
-        gamma = jax.random.gamma(keys[0], shape, (self.size,)) / shape
-        tail = jnp.where(jnp.isinf(nu), 1.0, gamma**-0.5)
+        spectra = jnp.array([SPECTRA[kind] for kind in self.kinds])
+        shape, power = spectra[jax.random.randint(choice, (), 0, len(self.kinds))]
+        tail = (jax.random.gamma(keys[0], shape, (self.size,)) / shape) ** power
         kept = some_columns(keys[1], columns, self.dropped)
         rate = jnp.where(kept, 1 / self.lengths(keys[2], columns), 0)
         normal = jax.random.normal(keys[3], (columns.size, self.size))
-        frequency = rate[:, None] * normal * tail
+        to_additive, to_column = jax.random.split(jax.random.fold_in(keys[5], 1))
+        own = jax.random.categorical(to_column, jnp.log(kept), shape=(self.size,))
+        alone = jax.random.bernoulli(to_additive, self.additive)
+        along = ~alone | (jnp.arange(columns.size)[:, None] == own)
+        frequency = jnp.where(along, rate[:, None] * normal * tail, 0)
         phase = jax.random.uniform(keys[4], (1, self.size), maxval=2 * jnp.pi)
         weight = jax.random.normal(keys[5], (self.size,)) * (2 / self.size) ** 0.5
         return lambda x: jnp.cos(x @ frequency + phase) @ weight

@@ -49,7 +49,7 @@ def test_draws_have_the_covariance():
     np.testing.assert_allclose(found, covariance("matern52")(x, x), atol=0.04)
 
 
-@pytest.mark.parametrize("kind", gp.TAIL)
+@pytest.mark.parametrize("kind", gp.SPECTRA)
 def test_random_features_have_the_covariance(kind):
     x = jnp.array([[0.1, 0.2, 0.5], [0.3, 0.3, 0.5], [0.9, 0.8, 0.5]])
     prior = gp.Features((kind,), gp.fixed(0.4), dropped=0.0)
@@ -57,6 +57,17 @@ def test_random_features_have_the_covariance(kind):
     draw = jax.vmap(lambda k: prior(jax.random.key(0), k, COLUMNS)(x))
     found = np.cov(jax.jit(draw)(keys).T)
     np.testing.assert_allclose(found, covariance(kind)(x, x), atol=0.07)
+
+
+def test_additive_features_are_a_sum_over_the_columns():
+    x = np.random.default_rng(0).random((6, 3))
+    prior = gp.Features(("rq",), gp.fixed(0.4), dropped=0.0, additive=1.0)
+    keys = jax.random.split(jax.random.key(3), 5000)
+    draw = jax.vmap(lambda k: prior(jax.random.key(0), k, COLUMNS)(x))
+    found = np.cov(jax.jit(draw)(keys).T)
+    gap = (x[:, None] - x[None]) / 0.4
+    each = [gp.rational(gap[..., j] ** 2) for j in np.flatnonzero(COLUMNS)]
+    np.testing.assert_allclose(found, np.mean(each, 0), atol=0.07)
 
 
 def test_predictive_is_the_conditional_of_dense_algebra():
