@@ -324,18 +324,27 @@ def pretrain(
         folder: for `state.safetensors` (taken up by `resume`) and `metrics.csv`.
         budget: seconds of training from now on; None takes the steps of the schedule,
             or those that are left of it.
-        resume: whether to go on from the state in the folder.
+        resume: whether to go on from the state in the folder, whose seed counts.
         start: name or folder of a checkpoint whose network is trained further.
         seed: of the parameters and of every task.
         devices: that share the groups of each step; None takes all of them, on every
             host of a `jax.distributed` run.
         progress: whether to show a bar.
         tensorboard: whether to write the metrics for TensorBoard, too.
+
+    Raises:
+        PretrainError: when there is nothing to resume, the folder holds a training
+            that is not to be resumed, or the recipe does not fit what is there.
     """
     if frozen(recipe.model) and start is None and not resume:
         raise PretrainError(
             f"{frozen(recipe.model)} of the network is not trained: name the "
             "checkpoint that it comes from, as in --start engineering"
+        )
+    if not resume and (folder / "state.safetensors").exists():
+        raise PretrainError(
+            f"{folder} holds a training already: give --resume to go on with it, or "
+            "another --folder"
         )
     log = Log(folder if first_host() else None, tensorboard)
     with jax.enable_x64(recipe.schedule.double):
