@@ -186,9 +186,10 @@ def draw(results: list[dict], path: Path) -> None:
                 style = dict(color=colours[i], label=surrogate, lw=1.3)
                 ax.plot(at, np.mean(curve, 0), **style)
         ax.axvline(START + 0.5, color="0.8", lw=0.8)
-        low, high = ax.get_ylim()
-        start = max(float(np.mean(c[:, START - 1])) for c in curves.values())
-        ax.set_ylim(low, min(high, start + 0.05 * (start - low)))
+        means = [np.mean(curve, 0) for curve in curves.values()]
+        low = min(float(mean[-1]) for mean in means)
+        start = max(float(mean[START - 1]) for mean in means)
+        ax.set_ylim(low - 0.05 * (start - low), start + 0.05 * (start - low))
         ax.set_title(name, fontsize=10)
         ax.set_xlim(START - 1, TRIALS)
     axes[-1, 0].set_xlabel("evaluations")
