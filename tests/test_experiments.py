@@ -8,10 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"
-CSV = [f"experiments/compare/{name}.csv" for name in ("peers", "pfnbo")]
+RESULTS = [f"experiments/compare/{name}" for name in ("peers.csv", "pfnbo.jsonl")]
 FOLDERS = sorted(path.parent.name for path in FOLDER.glob("*/run.py"))
 CHEAP = {
-    "compare/table.py": [*CSV, "--set", "constrained"],
+    "compare/table.py": [*RESULTS, "--set", "constrained"],
     "ablation/run.py": ["--seeds", "0"],
     "engineering/table.py": [],
     "speed/run.py": ["--quick", "--parts", "memory", "growth", "start", "suggestions"],
