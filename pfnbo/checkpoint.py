@@ -103,10 +103,9 @@ def save(
 
 def rescore(name_or_path: str | Path, scores: Mapping[str, Any]) -> None:
     """Keep other scores, plain JSON values, with a checkpoint."""
-    path = find(name_or_path) / EVAL
-    part = path.with_suffix(".part")
-    _write(part, _json("scores", dict(scores)))
-    os.replace(part, path)
+    folder = find(name_or_path)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    _replace(folder, files | {EVAL: _json("scores", dict(scores))})
 
 
 def load(name_or_path: str | Path) -> Checkpoint:

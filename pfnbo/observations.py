@@ -72,14 +72,13 @@ class Observations:
         return self._of(np.arange(first)) if enough.all() and first < n else self
 
     def _of(self, kept: np.ndarray) -> "Observations":
-        allowed = self.allowed
         return replace(
             self,
             rows=self.rows[kept],
             f=self.f[kept],
             g=self.g[kept],
             failed=self.failed[kept],
-            allowed=allowed if isinstance(allowed, bool) else allowed[kept],
+            allowed=np.broadcast_to(self.allowed, self.failed.shape)[kept],
         )
 
     @cached_property

@@ -31,6 +31,7 @@ from pfnbo.schedule import OPTIMIZERS, Schedule, Stage
 from pfnbo.tasks.task import draw_group
 
 AXIS = "tasks"  # of the mesh, over which the groups of a step are spread
+STATE = "state.safetensors"
 SAVE_EVERY = 120.0  # seconds
 LOG_EVERY = 50  # steps
 TIMED = 5  # steps of each stage that a time budget is measured by
@@ -251,8 +252,7 @@ class Training:
         if not first_host():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        leaves = jax.tree.leaves_with_path(self.state)
-        named = {jax.tree_util.keystr(path): np.asarray(a) for path, a in leaves}
+        named = {name: np.asarray(leaf) for name, leaf in _named(self.state).items()}
         progress = {
             "step": str(self.done),
             "total": str(self.total),
@@ -262,21 +262,22 @@ class Training:
         }
         part = self.folder / "state.part"
         save_file(named, part, metadata=progress)
-        os.replace(part, self.folder / "state.safetensors")
+        os.replace(part, self.folder / STATE)
 
     def load(self) -> None:
         """Take up the state of the folder."""
-        path = self.folder / "state.safetensors"
+        path = self.folder / STATE
         if not path.exists():
             raise PretrainError(f"nothing to resume: {path} does not exist")
         with safe_open(path, "numpy") as file:
             progress = file.metadata()
             named = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        own = jax.tree.leaves_with_path(self.state)
-        own = {jax.tree_util.keystr(path): a for path, a in own}
-        if {k: (a.shape, a.dtype) for k, a in named.items()} != {
-            k: (a.shape, a.dtype) for k, a in own.items()
-        }:
+        own = _named(self.state)
+        kinds, wanted = (
+            {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
+            for leaves in (named, own)
+        )
+        if kinds != wanted:
             raise PretrainError(
                 f"{path} holds another network or optimiser than the recipe; "
                 "give the recipe it was trained with, or another folder"
@@ -286,6 +287,12 @@ class Training:
         self.done, self.total = int(progress["step"]), int(progress["total"])
         self.seed, self.seconds = int(progress["seed"]), float(progress["seconds"])
         self.tasks = int(progress["tasks"])
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a tree by their paths, in its order."""
+    leaves = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 
 
 def _started(name: str | Path, model: Config, params: Any) -> tuple[Any, int]:
@@ -341,7 +348,7 @@ def pretrain(
             f"{frozen(recipe.model)} of the network is not trained: name the "
             "checkpoint that it comes from, as in --start engineering"
         )
-    if not resume and (folder / "state.safetensors").exists():
+    if not resume and (folder / STATE).exists():
         raise PretrainError(
             f"{folder} holds a training already: give --resume to go on with it, or "
             "another --folder"

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from pfnbo.errors import RecipeError
 from pfnbo.recipe import find, load_recipe, names
+from pfnbo.tasks.task import Sizes
 
 
 @pytest.mark.parametrize("name", names())
@@ -9,6 +12,16 @@ def test_every_recipe_loads(name):
     recipe = load_recipe(name)
     assert recipe.sizes.rows > 0 and recipe.prior.families
     assert len(find(name).read_text().splitlines()) <= 60
+
+
+def test_the_tables_of_a_schedule_are_those_of_the_recipe():
+    recipe = load_recipe("engineering")
+    small, large = recipe.schedule.stages
+    assert small.sizes == Sizes(32, 32, 8) and large.sizes == recipe.sizes
+    published = load_recipe("hebo_plus")
+    assert [stage.sizes for stage in published.schedule.stages] == [published.sizes]
+    with pytest.raises(RecipeError, match="largest of its stages"):
+        replace(recipe, sizes=Sizes(128, 32, 10))
 
 
 def test_a_wrong_name_gets_the_nearest():

@@ -28,7 +28,6 @@ from pfnbo.pretrain import Training
 from pfnbo.recipe import Recipe, load_recipe
 
 TESTED = 32  # steps' worth of new tasks
-REPORTED = "loss", "finite"
 FIRST = 10**6  # number of their keys, beyond those of any training
 
 
@@ -67,8 +66,8 @@ def trained(recipe: Recipe, start: str | None, seconds: float) -> list[str]:
             stage = training.stage(number)
             reports.append(training.step(stage, training.key(number), 0.0)[1])
     count = sum(a.size for a in jax.tree.leaves(training.state.params))
-    loss, fine = (np.concatenate([getattr(r, k) for r in reports]) for k in REPORTED)
-    found = loss[fine]
+    fine = np.concatenate([report.finite for report in reports])
+    found = np.concatenate([report.loss for report in reports])[fine]
     error = found.std(ddof=1) / len(found) ** 0.5
     told = f"{found.mean():.3f} ± {error:.3f}"
     return [f"{count:,}", f"{tasks:,}", told, str(np.sum(~fine))]

@@ -70,9 +70,10 @@ class PFN:
     ) -> ParticlePosterior | RowPosterior | GPPosterior:
         """Return the posterior of every output; nothing is random."""
         rows = int(np.any(np.asarray(data.seen), 0).sum())
-        if self._reason(rows, data.x.shape[1]):
+        facts = _facts(self.name)
+        if _reason(facts, rows, data.x.shape[1]):
             return (self.gp or GP()).fit(key, data)
-        kernel, row = _networks(self.name)
+        kernel, row = _networks(self.name, facts["params"]["sha256"])
         if kernel is None:
             return encode(*row, data, None)  # type: ignore  # there is one of them
         fitted = None if self.gp is None else self.gp.fit(key, data)
@@ -91,22 +92,13 @@ class PFN:
             columns: of the cube.
             posterior: of them, if it is known.
         """
-        reason = ""
+        reason, facts = "", _facts(self.name)
         if posterior is None:
-            reason = self._reason(rows, columns)
+            reason = _reason(facts, rows, columns)
         elif isinstance(posterior, GPPosterior):  # of an earlier task's rows, too
             shape = int(posterior.seen.sum(-1).max()), posterior.x.shape[1]
-            reason = self._reason(*shape) or "it predicts left-out rows worse"
+            reason = _reason(facts, *shape) or "it predicts left-out rows worse"
         return f"PFN({str(self.name)!r})" + (reason and f": {reason}, so a GP predicts")
-
-    def _reason(self, rows: int, columns: int) -> str:
-        """Return why the network should not predict from such a table, or nothing."""
-        sizes = _sizes(self.name)
-        if columns > BEYOND * sizes["columns"]:
-            return f"{columns} columns, it was trained on up to {sizes['columns']}"
-        if rows > BEYOND * sizes["capacity"]:
-            return f"{rows} rows, it was trained on up to {sizes['capacity']}"
-        return ""
 
     def _mixed(
         self, graph, params, data: Data, fitted: GPPosterior | None
@@ -137,26 +129,33 @@ def _advantage(fitted: GPPosterior, mixed: ParticlePosterior) -> jax.Array:
     return jnp.sum(own) - jnp.sum(other)
 
 
-def _sizes(name: str | Path) -> dict[str, int]:
-    """Return the sizes of the largest tables that a network was trained on."""
-    sizes = checkpoint.read_config(checkpoint.find(name))["sizes"]
-    if not {"capacity", "columns"} <= sizes.keys():
-        raise CheckpointError(
-            f"{name} says sizes={sizes}: a network that is served needs 'capacity' "
-            "(rows) and 'columns'."
-        )
-    return sizes
+def _facts(name: str | Path) -> dict[str, Any]:
+    """Return what a checkpoint says of itself, with the sizes of its largest tables.
 
-
-def _networks(name: str | Path) -> tuple[Network | None, Network | None]:
-    """Return the kernel head and the network of rows that a checkpoint holds."""
-    # The folder may hold another network after more training.
+    Read anew each time: its folder may hold another network after more training.
+    """
     facts = checkpoint.read_config(checkpoint.find(name))
-    return _loaded(name, facts["params"]["sha256"])
+    if not {"capacity", "columns"} <= facts["sizes"].keys():
+        raise CheckpointError(
+            f"{name} says sizes={facts['sizes']}: a network that is served needs "
+            "'capacity' (rows) and 'columns'."
+        )
+    return facts
+
+
+def _reason(facts: dict[str, Any], rows: int, columns: int) -> str:
+    """Return why the network should not predict from such a table, or nothing."""
+    sizes = facts["sizes"]
+    if columns > BEYOND * sizes["columns"]:
+        return f"{columns} columns, it was trained on up to {sizes['columns']}"
+    if rows > BEYOND * sizes["capacity"]:
+        return f"{rows} rows, it was trained on up to {sizes['capacity']}"
+    return ""
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str | Path, sha256: str) -> tuple[Network | None, Network | None]:
+def _networks(name: str | Path, sha256: str) -> tuple[Network | None, Network | None]:
+    """Return the kernel head and the network of rows that a checkpoint holds."""
     del sha256  # it only tells one network from another
     # Flax is slow to import, and who uses no network needs none of it.
     from pfnbo.pfn import anchored, row_token
