@@ -376,15 +376,13 @@ def _screen(read: Callable, thresholds, feasible, posterior: Any) -> Screen | No
 
 
 def _maximizer(space: Space, known: Known | None, cheap: Screen | None) -> Callable:
-    """Return what proposes in a space; two of them are screened for."""
+    """Return what proposes in a space."""
     rows = space.candidate_rows
     if rows is not None:
         return partial(listed.propose, rows=rows, known=known, cheap=cheap)
     if known is not None:
-        return partial(allowed.propose, known=known)
-    if game.suits(space.grid):
-        return game.propose
-    return partial(propose, cheap=cheap)
+        return partial(allowed.propose, known=known, cheap=cheap)
+    return partial(game.propose if game.suits(space.grid) else propose, cheap=cheap)
 
 
 @jax.jit

@@ -8,7 +8,8 @@ from scipy.optimize import LinearConstraint, NonlinearConstraint
 
 from pfnbo import Categorical, Float, Int, Optimizer, SettingError, Space, optimize
 from pfnbo.known import Known
-from pfnbo.maximize.gradient import Region, screen, slope, sobol, worth
+from pfnbo.maximize.gradient import Region, Screen, screen, slope, sobol, worth
+from pfnbo.maximize.known import propose
 
 BOX = [(-5.0, 10.0), (0.0, 15.0)]
 MIXED = {
@@ -30,6 +31,10 @@ def _disc(x, centre=(0.0, 7.0), radius=4.0):
 
 def _bowl(args, x):
     return -jnp.sum((x - 0.3) ** 2)
+
+
+def _dish(middle, x):
+    return -jnp.sum((x - middle) ** 2)
 
 
 def _mixed(x):
@@ -184,6 +189,22 @@ def test_padding_takes_no_candidate_but_a_taken_row_does():
     same = np.all(rows == centre, axis=1)
     assert same.any() and np.all(values[same] == -np.inf)
     assert np.isfinite(values[~same]).all()
+
+
+def test_a_screen_passes_on_candidates_before_they_are_judged():
+    space = Space.from_bounds(BOX)
+    known = Known(_disc, space)
+    zero, one = np.zeros(2), np.ones(2)
+    region = Region(zero, one, np.full((3, 2), 0.5), np.full((1, 2), np.nan))
+    judged = []
+    known.allows = lambda row: judged.append(row) or True
+    with jax.enable_x64(True):
+        for screen_at in (0.3, 0.9):
+            likes = Screen(np.full(2, screen_at), 0.01)
+            args = jax.random.key(0), _dish, np.full(2, 0.3), region, space.grid
+            propose(*args, known=known, cheap=likes)
+            assert np.max(np.abs(np.stack(judged) - screen_at)) < 0.1
+            judged.clear()
 
 
 def test_no_step_compiles_again():

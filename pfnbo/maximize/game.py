@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pfnbo.compilation import jit
-from pfnbo.maximize.gradient import Region, climb, pool, sobol, worth
+from pfnbo.maximize.gradient import Region, Screen, climb, pool, sobol, worth
 from pfnbo.space import Grid
 
 GAMES = 12  # played at once, some from the incumbents and the others from anywhere
@@ -44,6 +44,7 @@ def propose(
     args: Any,
     region: Region,
     grid: Grid,
+    cheap: Screen | None = None,
 ) -> tuple[np.ndarray, float]:
     """Return the best equilibrium `(columns,)` and its score.
 
@@ -54,24 +55,27 @@ def propose(
         region: incumbents and taken rows; its box is that of columns that no player
             has.
         grid: the players, one for each group of columns and each stepped column.
+        cheap: what sees all changes first; None scores all in full.
 
     Returns:
-        No free row that differs in one choice scores higher. A score of `-inf` says
-        that every row met is taken.
+        No free row that differs in one choice, of those that pass the screen, scores
+        higher. A score of `-inf` says that every row met is taken.
     """
     if grid.ordered.any():
         points = sobol(region.low.shape[0])
-        starts = pool(key, score, args, region, grid, points).rows
-        ends = alternate(score, args, region, grid, starts)
+        starts = pool(key, score, args, region, grid, points, cheap).rows
+        ends = alternate(score, args, region, grid, starts, cheap)
     else:
-        ends = equilibria(key, score, args, region, grid)
+        ends = equilibria(key, score, args, region, grid, cheap)
     best = int(np.argmax(ends.values))
     return np.asarray(ends.rows[best]), float(ends.values[best])
 
 
-def equilibria(key, score, args, region: Region, grid: Grid) -> Equilibria:
+def equilibria(
+    key, score, args, region: Region, grid: Grid, cheap: Screen | None = None
+) -> Equilibria:
     """Play every game until no change of one player gains; arguments of `propose`."""
-    return _play(score, args, region, grid, _starts(key, region, grid))
+    return _play(score, args, region, grid, _starts(key, region, grid), cheap)
 
 
 @jax.jit
@@ -81,13 +85,14 @@ def _starts(key, region: Region, grid: Grid) -> jax.Array:
     return jax.vmap(grid.snap)(starts)
 
 
-def alternate(score, args, region: Region, grid: Grid, starts) -> Equilibria:
+def alternate(
+    score, args, region: Region, grid: Grid, starts, cheap: Screen | None = None
+) -> Equilibria:
     """Play from legal rows, and between games climb in what is continuous."""
-    ends = _play(score, args, region, grid, starts)
+    ends = _play(score, args, region, grid, starts, cheap)
     for _ in range(TURNS if grid.moving.any() else 0):
-        ends = _play(
-            score, args, region, grid, _climbed(score, args, region, grid, ends)
-        )
+        starts = _climbed(score, args, region, grid, ends)
+        ends = _play(score, args, region, grid, starts, cheap)
     return ends
 
 
@@ -100,12 +105,14 @@ def _climbed(score, args, region: Region, grid: Grid, ends: Equilibria) -> jax.A
 
 # Compiled once for all turns.
 @functools.partial(jit, static_argnames="score")
-def _play(score, args, region: Region, grid: Grid, starts) -> Equilibria:
+def _play(score, args, region: Region, grid: Grid, starts, cheap) -> Equilibria:
     payoff = jax.vmap(functools.partial(worth, score, args, region))
 
     def play(state):
         rows, values, scored, _ = state
         moves = jax.vmap(changes, (0, None))(rows, grid)
+        if cheap is not None:
+            moves = _screened(score, cheap, region, moves)
         each = payoff(moves.reshape(-1, rows.shape[1])).reshape(moves.shape[:2])
         best = jnp.argmax(each, axis=1)
         gained = jnp.max(each, axis=1)
@@ -117,6 +124,14 @@ def _play(score, args, region: Region, grid: Grid, starts) -> Equilibria:
 
     start = starts, payoff(starts), jnp.asarray(len(starts)), jnp.asarray(True)
     return Equilibria(*jax.lax.while_loop(lambda s: s[3], play, start)[:3])
+
+
+def _screened(score, cheap: Screen, region: Region, moves: jax.Array) -> jax.Array:
+    """Return the changes of each game that the cheap score puts first."""
+    first = jax.vmap(functools.partial(worth, score, cheap.args, region))
+    told = first(moves.reshape(-1, moves.shape[2])).reshape(moves.shape[:2])
+    _, best = jax.lax.top_k(told, min(cheap.passes(moves.shape[1]), moves.shape[1]))
+    return jnp.take_along_axis(moves, best[:, :, None], 1)
 
 
 def changes(

@@ -15,6 +15,7 @@ from pfnbo.known import Known
 from pfnbo.maximize.gradient import (
     ROUNDS,
     Region,
+    Screen,
     neighbours,
     screen,
     slope,
@@ -35,6 +36,7 @@ def propose(
     grid: Grid,
     *,
     known: Known,
+    cheap: Screen | None = None,
 ) -> tuple[np.ndarray, float]:
     """Return the best row `(columns,)` found that is allowed, and its score.
 
@@ -45,6 +47,7 @@ def propose(
         region: box, centres and taken rows; allowed rows among the centres help.
         grid: the discrete structure of the cube.
         known: what must hold.
+        cheap: what sees all candidates first; None scores all in full.
 
     Returns:
         A score of `-inf` says that no candidate is both allowed and free.
@@ -53,7 +56,8 @@ def propose(
     args, region = jax.tree.map(jnp.asarray, (args, region))
     first, *keys = jax.random.split(key, 1 + ROUNDS)
     points = sobol(region.low.shape[0])
-    rows, values = map(np.asarray, screen(first, score, args, region, grid, points))
+    found = screen(first, score, args, region, grid, points, cheap)
+    rows, values = map(np.asarray, found)
     best = _allowed(rows, values, known, STARTS)
     if not best:
         return rows[0], -np.inf

@@ -115,8 +115,6 @@ class NeuralLinear:
     def fit(self, key: jax.Array, data: Data) -> LinearPosterior:
         """Return the posterior of every output."""
         noises = candidates(self.noise, data.x.dtype)
-        if self.noise is None:
-            noises = jnp.append(noises, jnp.ones((), noises.dtype))  # all is noise
         return _fit_linear(key, data, noises, self)
 
 
@@ -166,14 +164,14 @@ def _fit_linear(key, data: Data, noises, model: NeuralLinear) -> LinearPosterior
     layer = Linear(network, network.last(data.x.shape[1]))
 
     def served(params, noise, data):
-        return laplace.condition(params, data, noise, layer)
+        return laplace.condition(params, jnp.ones_like(noise), data, noise, layer)
 
     def one(key, y, seen):
         start = _drawn(key, network, data.x)
 
         def train(y, seen, noise):
             def loss(params):
-                features = jax.vmap(layer, (None, 0))(params, data.x)[1]
+                features = jax.vmap(layer, (None, None, 0))(params, 1.0, data.x)[1]
                 features = jnp.where(seen[:, None], features, 0)
                 k = features @ features.T + jnp.diag(jnp.where(seen, noise, 1))
                 return jnp.sum(params**2) / 2 - log_evidence(k, y)

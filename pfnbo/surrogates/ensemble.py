@@ -35,7 +35,8 @@ class Ensemble:
     Args:
         members: number of networks.
         network: their form.
-        noise: None learns the noise by Laplace's evidence; a number is its standard
+        noise: None learns the noise by how well a network, linear around its best
+            weights, predicts each row from the others; a number is its standard
             deviation in units of the standardised output, at least 0.001.
         steps: of the training of each.
         heads: whether each member learns how the noise varies, by a network of its own.
@@ -76,7 +77,7 @@ def _train(key, data: Data, noises, prior, model: Ensemble):
         keys = jax.random.split(key, 1 + model.members)
         table = Table(data.x, y, seen)
         if len(noises) > 1:
-            _, noise = most_likely(keys[0], unit, table, noises, steps)
+            _, noise, _ = most_likely(keys[0], unit, table, noises, steps)
         else:
             noise = noises[0]
 

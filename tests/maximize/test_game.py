@@ -6,7 +6,7 @@ import pytest
 
 from pfnbo import Categorical, Int, Optimizer, Space, optimize
 from pfnbo.maximize.game import GAMES, alternate, changes, equilibria, propose, suits
-from pfnbo.maximize.gradient import Region
+from pfnbo.maximize.gradient import Region, Screen
 from pfnbo.space import contains
 
 SITES = Space({f"site{i}": Categorical("abcdef") for i in range(4)})
@@ -67,6 +67,27 @@ def test_no_change_of_one_player_gains_anywhere(space, seed):
         moves = np.asarray(changes(row, space.grid))
         open_ = [not contains(taken, move) for move in moves]
         assert value >= _worths(args, moves)[open_].max() - 1e-12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_screen_hides_all_but_the_changes_that_it_likes(seed):
+    wants, likes = (_args(SITES.columns, s, 1.0) for s in (seed, seed + 100))
+    region = _region(SITES)
+    screen = Screen(likes, 0.01)  # 12 of 24 changes pass, the fewest there may be
+    ends = equilibria(jax.random.key(seed), _payoff, wants, region, SITES.grid, screen)
+    hidden = 0
+    for row, value in zip(np.asarray(ends.rows), np.asarray(ends.values), strict=True):
+        moves = np.asarray(changes(row, SITES.grid))
+        order = np.argsort(-_worths(likes, moves), kind="stable")
+        worths = _worths(wants, moves)[order]
+        assert value >= worths[:12].max() - 1e-12
+        hidden += worths.max() > value + 1e-12
+    assert hidden
+    own = Screen(wants, 0.01)
+    row, value = propose(jax.random.key(seed), _payoff, wants, region, SITES.grid, own)
+    free = propose(jax.random.key(seed), _payoff, wants, region, SITES.grid)
+    np.testing.assert_array_equal(row, free[0])
+    assert value == free[1]
 
 
 @pytest.mark.parametrize("seed", range(6))

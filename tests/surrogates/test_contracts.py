@@ -167,6 +167,28 @@ def test_conditioning_moves_the_mean_and_shrinks_the_doubt(posterior):
     assert np.all(np.asarray(more.seen).sum(1) == len(X) + 1)
 
 
+def test_conditioning_on_what_it_knows_changes_nothing(posterior):
+    same = posterior.condition(pad(X, Y, SIZE))
+    for a, b in zip(_moments(posterior, NEW), _moments(same, NEW), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_what_claims_to_condition_exactly_needs_no_order(model):
+    if not getattr(model, "exact", False):
+        pytest.skip("it is fitted anew after every observation")
+    first = model.fit(KEY, pad(X[:5], Y[:, :5], SIZE))
+    every = pad(X, Y, SIZE)
+    once = first.condition(every)
+    twice = first.condition(pad(X[:8], Y[:, :8], SIZE)).condition(every)
+    (mean, var, _), (other, its, _) = (_moments(at, NEW) for at in (once, twice))
+    # Particles lose some of their number on the way.
+    few = hasattr(first, "log_weight")
+    assert np.max(np.abs(mean - other) / np.sqrt(var)) < (0.3 if few else 1e-6)
+    assert np.max(np.abs(np.log(var / its))) < (1.5 if few else 1e-6)
+    misses = np.asarray(once.fitted)[:, : len(X)] - Y
+    assert np.sqrt(np.mean(misses**2)) < 0.25
+
+
 def test_joint_draws_agree_with_the_marginals(posterior):
     x = jnp.asarray(NEW[:3])
     draws = np.asarray(posterior.sample(KEY, x, 400))
@@ -222,12 +244,11 @@ def test_unseen_rows_change_nothing(posterior, model):
     [("ensemble", "nei"), ("cascade", "thompson"), ("laplace", "nei")],
 )
 def test_it_optimizes_under_constraints_and_in_batches(name, acquisition):
-    space = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
-    if name != "cascade":  # it screens for the search of a box
-        space["kind"] = pfnbo.Categorical(["round", "square"])
+    kinds = pfnbo.Categorical(["round", "square"])
+    space = {"x": (0.0, 1.0), "y": (0.0, 1.0), "kind": kinds}
 
     def fn(p):
-        return (p["x"] - 0.3) ** 2 + (p.get("kind") == "round"), 0.2 - p["y"]
+        return (p["x"] - 0.3) ** 2 + (p["kind"] == "round"), 0.2 - p["y"]
 
     with jax.enable_x64(False):
         result = pfnbo.optimize(

@@ -5,6 +5,7 @@ import pytest
 
 from pfnbo import MLP, Laplace
 from pfnbo.data import pad
+from pfnbo.surrogates.laplace import SCALES
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -20,12 +21,13 @@ def _double():
 
 
 def _fit(network, **settings):
-    model = Laplace(network, noise=0.3, steps=30, **settings)
+    model = Laplace(network, noise=0.3, scale=1.0, steps=30, **settings)
     return model.fit(KEY, pad(X, Y[None], 16))
 
 
 def _features(posterior, x):
-    return np.asarray(jax.vmap(posterior.model, (None, 0))(posterior.params[0], x)[1])
+    each = jax.vmap(posterior.model, (None, None, 0))
+    return np.asarray(each(posterior.params[0], 1.0, x)[1])
 
 
 @pytest.mark.parametrize("last_layer", [False, True])
@@ -39,8 +41,8 @@ def test_function_space_equals_weight_space(last_layer, widths):
     np.testing.assert_allclose(at.var[:, 0], cov.diagonal(), rtol=1e-4)
     offset = np.asarray(posterior.offsets)[0, :8]
     weights = np.linalg.solve(precision, phi.T @ (Y - offset)) / 0.09
-    model = jax.vmap(posterior.model, (None, 0))
-    start = np.asarray(model(posterior.params[0], jnp.asarray(NEW))[0])
+    model = jax.vmap(posterior.model, (None, None, 0))
+    start = np.asarray(model(posterior.params[0], 1.0, jnp.asarray(NEW))[0])
     np.testing.assert_allclose(at.mean[:, 0], start + new @ weights, rtol=1e-4)
     draws = np.asarray(posterior.sample(KEY, jnp.asarray(NEW), 4000))[:, 0]
     np.testing.assert_allclose(np.cov(draws.T), cov, atol=0.1 * cov.max())
@@ -56,3 +58,27 @@ def test_a_linear_network_is_bayesian_regression():
     np.testing.assert_allclose(at.mean[:, 0], wanted, atol=1e-5)
     var = np.sum(new * np.linalg.solve(precision, new.T).T, 1)
     np.testing.assert_allclose(at.var[:, 0], var, rtol=1e-5)
+
+
+def test_noise_and_scale_are_learned():
+    x = RNG.uniform(size=(40, 2))
+    f = np.sin(3 * x[:, 0]) + x[:, 1]
+    for noise in (0.01, 0.3):
+        y = (f + noise * RNG.normal(size=40))[None]
+        found = Laplace(MLP((10,))).fit(KEY, pad(x, y, 64))
+        assert found.noise[0] ** 0.5 == pytest.approx(noise)
+        assert found.scale[0] in np.float64(SCALES)
+    given = Laplace(MLP((10,)), noise=0.1, scale=2.0).fit(KEY, pad(x, y, 64))
+    assert given.scale[0] == 2 and given.noise[0] == pytest.approx(0.01)
+
+
+def test_the_evidence_calls_more_of_a_rough_function_noise():
+    x = RNG.uniform(size=(40, 2))
+    y = (np.sin(12 * x[:, 0]) * np.cos(9 * x[:, 1]))[None]
+    first, second = (
+        Laplace(MLP((10,)), evidence=evidence).fit(KEY, pad(x, y, 64))
+        for evidence in (False, True)
+    )
+    assert second.noise[0] >= first.noise[0]
+    last = Laplace(MLP((10,)), last_layer=True).fit(KEY, pad(x, y, 64))
+    assert last.noise[0] == second.noise[0] and last.scale[0] == second.scale[0]

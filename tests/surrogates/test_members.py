@@ -6,10 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal, norm
 
 from pfnbo import MLP, Ensemble, SettingError
 from pfnbo.data import pad
-from pfnbo.surrogates.gauss_newton import Table, log_evidence, minimize
+from pfnbo.surrogates.gauss_newton import (
+    Table,
+    log_evidence,
+    log_left_out,
+    minimize,
+)
 from pfnbo.surrogates.members import posterior_of
 
 KEY = jax.random.key(0)
@@ -60,18 +66,26 @@ def test_members_of_a_linear_model_are_posterior_draws():
     np.testing.assert_allclose(np.cov(values.T), cov, atol=0.1 * cov.max())
 
 
-def test_the_evidence_of_a_linear_model_is_exact():
-    table = Table(*(jnp.asarray(a) for a in (X, Y, np.ones(N, bool))))
-    got, wanted = [], []
-    for noise in (0.1, 0.5):
-        var = jnp.asarray(noise**2)
-        zero = jnp.zeros(3)
-        params = minimize(LINEAR, table, zero + 1, zero, var, 8)
-        got.append(float(log_evidence(LINEAR, table, params, var)))
-        k = _features(X) @ _features(X).T + noise**2 * np.eye(N)
-        fit = Y @ np.linalg.solve(k, Y)
-        wanted.append(-0.5 * fit - 0.5 * np.linalg.slogdet(k)[1])
-    np.testing.assert_allclose(got, wanted, rtol=1e-6)
+@pytest.mark.parametrize("noise", [0.1, 0.5])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_what_a_linear_model_is_worth_is_exact(noise, scale):
+    seen = np.arange(N) != 3
+    table = Table(*(jnp.asarray(a) for a in (X, np.where(seen, Y, 0), seen)))
+    var, zero = jnp.asarray(noise**2), jnp.zeros(3)
+    params = minimize(LINEAR, table, zero + 1, zero, var / scale**2, 8)
+    own, phi = Y[seen], scale * _features(X[seen])
+    k = phi @ phi.T + noise**2 * np.eye(N - 1)
+    evidence = multivariate_normal(np.zeros(N - 1), k).logpdf(own)
+    left_out = 0.0
+    for i in range(N - 1):
+        rest = np.arange(N - 1) != i
+        to_rest = np.linalg.solve(k[np.ix_(rest, rest)], k[rest, i])
+        sd = np.sqrt(k[i, i] - to_rest @ k[rest, i])
+        left_out += norm(to_rest @ own[rest], sd).logpdf(own[i])
+    for fn, wanted in ((log_evidence, evidence), (log_left_out, left_out)):
+        got = float(fn(LINEAR, table, params, var, scale))
+        constant = 0.5 * (N - 1) * np.log(2 * np.pi)
+        assert got - constant == pytest.approx(wanted, rel=1e-6)
 
 
 @pytest.mark.parametrize("widths", [(), (5,), (5, 3)])
