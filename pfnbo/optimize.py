@@ -12,9 +12,9 @@ from pfnbo import checks
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import SettingError
 from pfnbo.loop import Run, Stops
+from pfnbo.model import Surrogate
 from pfnbo.optimizer import Optimizer
 from pfnbo.storage import require_optuna
-from pfnbo.strategy import Surrogate
 from pfnbo.workers import limited
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from pfnbo import checks, settings
 from pfnbo.belief import believed
 from pfnbo.design import Design
 from pfnbo.errors import ObjectiveError, SettingError, TellError
+from pfnbo.model import Fit, Surrogate
 from pfnbo.observations import Observations
 from pfnbo.space import Space, contains
 from pfnbo.storage import require_optuna
-from pfnbo.strategy import CHOICES, Fit, Strategy, Surrogate
+from pfnbo.strategy import CHOICES, Strategy
 
 if TYPE_CHECKING:
     from pfnbo.result import Result
@@ -399,16 +400,16 @@ class Optimizer:
 
         def fit(seen: Observations, extra: int) -> Fit:
             key = jax.random.fold_in(jax.random.key(self.seed), len(seen.f))
-            return self.strategy.fit(key, seen, extra, groups)
+            return self.strategy.model.fit(key, seen, extra, groups)
 
-        if not self.strategy.exact(seen.g.shape[1], self.space.columns):
+        if not self.strategy.model.exact(seen.g.shape[1], self.space.columns):
             return fit(seen, extra)
         if self._learned is None or self._learned[0] != learned:
             self._learned = learned, fit(settled, 0)
         first = self._learned[1]
         if settled is seen and len(first.posterior.x) >= len(seen.joined().f) + extra:
             return first
-        updated = self.strategy.updated(first, seen, extra, groups)
+        updated = self.strategy.model.updated(first, seen, extra, groups)
         return updated or fit(seen, extra)
 
     def _allowed(self, seed: int) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _surrogate(study: "Optimizer") -> str:
     if not study.time_suggest:
         return ""
     sizes = len(study._rows), study.space.columns, len(study.constraint_names)
-    return study.strategy.told(*sizes, study._fitted and study._fitted[1])
+    return study.strategy.model.told(*sizes, study._fitted and study._fitted[1])
 
 
 def _plain(value: Any) -> Any:

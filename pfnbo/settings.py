@@ -13,8 +13,8 @@ import numpy as np
 from pfnbo import checks
 from pfnbo.errors import SettingError
 from pfnbo.known import Known
+from pfnbo.model import Surrogate
 from pfnbo.space import Space
-from pfnbo.strategy import Surrogate
 
 WARM = 3  # points before the model where an earlier task tells of the function
 

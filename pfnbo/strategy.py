@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple, Protocol
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,61 +14,23 @@ from pfnbo.acquisition.knowledge import Rivals, kg
 from pfnbo.acquisition.noisy import goals, nei
 from pfnbo.acquisition.thompson import thompson
 from pfnbo.belief import CONFIDENCE, Belief
-from pfnbo.data import Data, bucket, pad
+from pfnbo.data import Data
 from pfnbo.errors import SettingError
 from pfnbo.known import Known
 from pfnbo.maximize import game, listed, trust
 from pfnbo.maximize import known as allowed
 from pfnbo.maximize.gradient import Region, Screen, propose
+from pfnbo.model import WIDE, Fit, Model, Surrogate
 from pfnbo.observations import Observations
 from pfnbo.space import Space
 from pfnbo.surrogates.cascade import CascadePosterior
-from pfnbo.surrogates.choice import choose_views
-from pfnbo.surrogates.gp import COARSE, GP, GPPosterior
-from pfnbo.views import (
-    Views,
-    constraint_views,
-    label_views,
-    objective_slope,
-    objective_views,
-    stack,
-)
+from pfnbo.surrogates.gp import GPPosterior
+from pfnbo.views import objective_slope
 
 INCUMBENTS = 3
 RIVALS = 64  # random points among which the knowledge gradient seeks the best mean
 DRAWS = 32  # of the noise-free values at the data, for noisy expected improvement
-WIDE = 15  # cube columns above which the search is local and no share is additive
-MOVED = 0.5  # deviations that a view may move before a fit is made anew
-SURPRISE = 10.0  # deviations from its prediction that an observation may be, alike
 QUIET = 1e-4  # noise variance of a standardised output that counts as none
-
-
-class Surrogate(Protocol):
-    """A model that learns from data.
-
-    Two attributes are optional: the method `told` names what predicts, and `exact` is
-    true where `condition` of the posterior makes of more data what a fit would that
-    kept the hyper-parameters, or nearly. Such a model is fitted anew only from time to
-    time.
-    """
-
-    def fit(self, key: jax.Array, data: Data) -> Any:
-        """Return the posterior of every output."""
-        ...
-
-
-class Fit(NamedTuple):
-    """What a strategy believes after some observations."""
-
-    posterior: Any  # output 0 is the negative objective in its view
-    thresholds: np.ndarray  # (constraints,) where each begins to be violated
-    views: np.ndarray  # (outputs,) numbers of the views of each
-    z: np.ndarray  # (outputs, n) what was observed, in these views
-
-    @property
-    def view(self) -> int:
-        """Number of the view of the objective in `objective_views`."""
-        return int(self.views[0])
 
 
 @dataclass(frozen=True)
@@ -76,8 +38,7 @@ class Strategy:
     """How the next points are chosen.
 
     Args:
-        surrogate: model of all outputs; None takes a `GP` of this noise, with an
-            additive share where there are no constraints and at most 15 columns.
+        surrogate: model of all outputs; None takes the default of `Model`.
         acquisition: "ei", "kg", "nei", "pi", "thompson" or "ucb"; "auto" is "nei" where
             the model sees noise in the objective and "ei" elsewhere.
         trust_region: None uses one above 15 cube columns.
@@ -88,6 +49,11 @@ class Strategy:
     acquisition: str = "auto"
     trust_region: bool | None = None
     noise: float | None = None
+
+    @cached_property
+    def model(self) -> Model:
+        """What it learns with."""
+        return Model(self.surrogate, self.noise)
 
     def suggest(
         self,
@@ -111,11 +77,13 @@ class Strategy:
                 at the posterior mean (kriging believer, Ginsbourger et al. 2010).
             known: constraints that the row must satisfy.
             anchors: rows that satisfy them `(a, columns)`, to search around.
-            fitted: what `fit` returned for these observations, with room for `pending`.
+            fitted: what `Model.fit` returned for these observations, with room for
+                `pending`.
         """
         key, fit, draw = jax.random.split(key, 3)
         with jax.enable_x64(True):
-            fitted = fitted or self.fit(fit, seen, len(pending), space.grid.groups)
+            groups = space.grid.groups
+            fitted = fitted or self.model.fit(fit, seen, len(pending), groups)
             posterior, thresholds = fitted.posterior, fitted.thresholds
             feasible = seen.feasible
             if len(pending):
@@ -149,100 +117,10 @@ class Strategy:
             row, value = search(key, score, args, region, space.grid)
         return None if value == -np.inf else row
 
-    def model(self, constraints: int, columns: int) -> Surrogate:
-        """Return the surrogate for so many constraints and cube columns."""
-        return self.surrogate or GP(
-            noise=self.noise, additive=_separable(constraints, columns)
-        )
-
-    def exact(self, constraints: int, columns: int) -> bool:
-        """Return whether the surrogate is fitted anew only from time to time."""
-        return getattr(self.model(constraints, columns), "exact", False)
-
-    def told(
-        self, rows: int, columns: int, constraints: int, fitted: Fit | None = None
-    ) -> str:
-        """Return what predicts from so many rows and columns, in words.
-
-        Args:
-            rows: number of observations.
-            columns: of the cube.
-            constraints: number of them.
-            fitted: what `fit` returned for these observations, if it is known.
-        """
-        model = self.model(constraints, columns)
-        told = getattr(model, "told", None)
-        posterior = fitted and fitted.posterior
-        return told(rows, columns, posterior) if told else type(model).__name__
-
     def _named(self, noise: np.ndarray) -> str:
         if self.acquisition != "auto":
             return self.acquisition
         return "nei" if noise > QUIET else "ei"
-
-    def fit(
-        self,
-        key: jax.Array,
-        seen: Observations,
-        extra: int = 0,
-        groups: tuple[tuple[int, int], ...] = (),
-    ) -> Fit:
-        """Return the posterior of the chosen views, and the thresholds in them.
-
-        Args:
-            key: random key.
-            seen: observations; call inside `jax.enable_x64(True)`.
-            extra: number of rows to leave free for fantasies.
-            groups: columns of choices, as in `Data`.
-        """
-        n, seen = len(seen.f), seen.joined()
-        views, size = _views(seen), bucket(len(seen.f) + extra)
-        chosen = self._chosen(views, seen, size, groups)
-        data, thresholds, z = _viewed(views, chosen, seen.rows, n, size, groups)
-        model = self.model(seen.g.shape[1], seen.rows.shape[1])
-        return Fit(model.fit(key, data), thresholds, chosen, z)
-
-    def updated(
-        self,
-        fit: Fit,
-        seen: Observations,
-        extra: int = 0,
-        groups: tuple[tuple[int, int], ...] = (),
-    ) -> Fit | None:
-        """Return a fit after more observations, its hyper-parameters unchanged.
-
-        Args:
-            fit: of the first of the observations, to as many outputs.
-            seen: observations; call inside `jax.enable_x64(True)`.
-            extra: number of rows to leave free for fantasies.
-            groups: columns of choices, as in `Data`.
-
-        Returns:
-            None where the others are news to it: they move the views of the first, or
-            one of them is far from what all but itself predict.
-        """
-        n, first, seen = len(seen.f), fit.z.shape[1], seen.joined()
-        views, size = _views(seen), bucket(len(seen.f) + extra)
-        data, thresholds, z = _viewed(views, fit.views, seen.rows, n, size, groups)
-        if np.nanmax(np.abs(z[:, :first] - fit.z), initial=0) > MOVED:
-            return None
-        posterior = fit.posterior.condition(data)
-        if hasattr(posterior, "leave_one_out"):
-            later = np.isin(np.arange(size), np.arange(first, n))
-            if float(_surprise(posterior, data, later)) > SURPRISE:
-                return None
-        return Fit(posterior, thresholds, fit.views, z)
-
-    def _chosen(self, views: Views, seen: Observations, size: int, groups):
-        """Return the view of each output, judged by `COARSE` observations at most."""
-        judge = GP(additive=_separable(seen.g.shape[1], seen.rows.shape[1]))
-        if size > COARSE:
-            seen, size = seen.spread(COARSE), COARSE
-            views = _views(seen)
-        shape = views.zero.shape
-        flat = pad(seen.rows, views.z.reshape(-1, len(seen.f)), size)
-        y, known = (a.reshape(*shape, -1) for a in (flat.y, flat.seen))
-        return choose_views(flat.x, y, known[:, 0], views.jacobian, judge, groups)
 
     def expected_improvement(
         self, seen: Observations, rows: np.ndarray, fit: Fit
@@ -287,36 +165,6 @@ class Strategy:
         rows = np.concatenate([seen.rows[~fluke], pending])
         taken[: len(rows)] = rows
         return Region(low, high, centres, taken)  # type: ignore[arg-type]
-
-
-def _views(seen: Observations) -> Views:
-    """Return the views of the negative objective, the constraints and the failures."""
-    objective = objective_views(seen.f)
-    outputs = [replace(objective, z=-objective.z)]
-    outputs += [constraint_views(column) for column in seen.g.T]
-    if seen.fails:
-        outputs.append(label_views(seen.label))
-    return stack(outputs)
-
-
-def _viewed(views: Views, chosen, rows: np.ndarray, n: int, size: int, groups):
-    """Return the data in the chosen views, where constraints are 0, and `Fit.z`."""
-    pick = np.arange(len(chosen)), chosen
-    z = views.z[pick]
-    return _spaced(rows, z, n, size, groups), views.zero[pick][1:], z[:, :n]
-
-
-def _spaced(rows: np.ndarray, z: np.ndarray, n: int, size: int, groups) -> Data:
-    """Return data padded after the first `n` rows, where fantasies find room."""
-    free = size - len(rows)
-    rows = np.insert(rows, n, np.full((free, 1), 0.5), axis=0)
-    return pad(rows, np.insert(z, n, np.full((free, 1), np.nan), axis=1), size, groups)
-
-
-def _separable(constraints: int, columns: int) -> bool:
-    """Return whether an additive share gains more than it costs."""
-    # In each of many outputs, or over many columns, it takes several times as long.
-    return constraints == 0 and columns <= WIDE
 
 
 def _scored(fn: Callable) -> Callable:
@@ -448,14 +296,6 @@ def _believe(
 @jax.jit
 def _improvement(goal: Goal, posterior: GPPosterior, x: jax.Array) -> jax.Array:
     return improvement(goal, posterior.predict(x))
-
-
-@jax.jit
-def _surprise(posterior: Any, data: Data, later: jax.Array) -> jax.Array:
-    """Return how many deviations the later rows are from their predictions at most."""
-    told = posterior.leave_one_out()
-    far = jnp.abs(data.y - told.mean) / jnp.sqrt(told.var)
-    return jnp.max(jnp.where(data.seen & later, far, 0))
 
 
 @jax.jit

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pfnbo import Optimizer, SettingError, SpaceError, optimize
+from pfnbo.model import _spaced
 from pfnbo.observations import Observations
-from pfnbo.strategy import _spaced
 
 BOX = [(0.0, 1.0)] * 3
 

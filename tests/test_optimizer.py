@@ -10,7 +10,7 @@ from pfnbo import (
     SettingError,
     SpaceError,
     TellError,
-    strategy,
+    model,
 )
 from pfnbo.observations import Observations
 
@@ -233,9 +233,9 @@ def test_views_of_many_observations_are_chosen_by_some_of_them(monkeypatch):
     assert few.fails and seen.spread(80) is seen
     views = []
     for coarse in (128, 32):
-        monkeypatch.setattr(strategy, "COARSE", coarse)
+        monkeypatch.setattr(model, "COARSE", coarse)
         with jax.enable_x64(True):
-            fit = strategy.Strategy().fit(jax.random.key(0), seen)
+            fit = model.Model().fit(jax.random.key(0), seen)
         assert fit.posterior.x.shape[0] == 128 and len(fit.thresholds) == 2
         views.append(fit.view)
     assert views[0] > 0 and views[1] > 0  # a logarithm either way

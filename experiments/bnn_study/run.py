@@ -32,6 +32,7 @@ from pfnbo import (
     GP,
     HMC,
     NNGP,
+    PFN,
     SAAS,
     SGHMC,
     Ensemble,
@@ -63,6 +64,8 @@ SURROGATES = {
     "Laplace": Laplace(),
     "last layer": Laplace(last_layer=True),
     "neural linear": NeuralLinear(),
+    "PFN": PFN(),
+    "PFN, anchored": PFN("anchored"),
 }
 FIELDS = ["set", "surrogate", "seed", "rmse", "nll", "coverage", "seconds", "r_hat"]
 SCORES = FIELDS[3:]

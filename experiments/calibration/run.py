@@ -34,7 +34,9 @@ from pfnbo import (
     HMC,
     MLP,
     NNGP,
+    NUTS,
     PFN,
+    SAAS,
     SGHMC,
     Ensemble,
     Laplace,
@@ -62,6 +64,7 @@ SURROGATES = {
     "HMC": HMC(NET, chains=2, warmup=150, draws=150, kept=32, leapfrogs=40),
     "SGHMC": SGHMC(NET, chains=2, warmup=500, draws=500, kept=32),
     "sparse VI": SparseVI(NET, 0.3, draws=32, steps=1000),
+    "SAAS": SAAS(nuts=NUTS(warmup=128, draws=64, kept=16)),
 }
 METHODS = ("none", "scale", "isotonic")
 SCORES = ("nll", "miscalibration", "coverage")

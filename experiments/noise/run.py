@@ -16,8 +16,8 @@ import numpy as np
 
 import pfnbo
 from pfnbo import problems
+from pfnbo.model import Model
 from pfnbo.observations import Observations
-from pfnbo.strategy import Strategy
 
 CASES = (("branin", 5.0, 30), ("hartmann6", 0.1, 50))  # problem, noise sd, evaluations
 
@@ -26,7 +26,7 @@ def recommended(rows: np.ndarray, f: np.ndarray) -> int:
     """Return the index of the evaluation with the best posterior mean."""
     seen = Observations(rows, f, np.zeros((len(f), 0)), np.zeros(len(f), bool))
     with jax.enable_x64(True):
-        posterior = Strategy().fit(jax.random.key(0), seen).posterior
+        posterior = Model().fit(jax.random.key(0), seen).posterior
         mean = posterior.means(posterior.x)[0]
     return int(np.argmax(np.asarray(mean)[: len(f)]))
 

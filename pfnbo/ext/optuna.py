@@ -23,8 +23,8 @@ from pfnbo import checks
 from pfnbo.compilation import enable_compilation_cache
 from pfnbo.errors import SettingError, SpaceError
 from pfnbo.ext.revealed import Revealed, Values, as_space, internal
+from pfnbo.model import Surrogate
 from pfnbo.optimizer import Optimizer
-from pfnbo.strategy import Surrogate
 
 SHARED = "pfnbo:suggested"  # system attributes that tell other workers what is asked
 LONGEST = 2045  # characters of one attribute that every storage keeps

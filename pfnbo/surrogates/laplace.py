@@ -36,7 +36,7 @@ class Linear:
     count: int
 
     def __call__(
-        self, params: jax.Array, scale: jax.Array, x: jax.Array
+        self, params: jax.Array, scale: jax.Array | float, x: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """Return the value at one point with these weights at 0, and their slopes.
 

@@ -229,7 +229,7 @@ def test_the_unit_of_a_value_does_not_matter(tmp_path, unit):
 
 
 def test_an_interrupt_between_evaluations_changes_nothing(tmp_path, monkeypatch):
-    from pfnbo.strategy import Strategy
+    from pfnbo.model import Model
 
     settings = dict(n_initial=3, n_trials=5)
     whole = _run(tmp_path / "whole.journal", **settings)
@@ -239,7 +239,7 @@ def test_an_interrupt_between_evaluations_changes_nothing(tmp_path, monkeypatch)
 
     path = tmp_path / "study.journal"
     with monkeypatch.context() as patch:
-        patch.setattr(Strategy, "fit", interrupted)
+        patch.setattr(Model, "fit", interrupted)
         stopped = _run(path, **settings)
     assert stopped.stop_reason == "interrupted" and stopped.nfev == 3
     assert _run(path, **settings).x_iters == whole.x_iters
