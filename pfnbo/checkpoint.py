@@ -103,9 +103,11 @@ def save(
 
 def rescore(name_or_path: str | Path, scores: Mapping[str, Any]) -> None:
     """Keep other scores, plain JSON values, with a checkpoint."""
-    folder = find(name_or_path)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    _replace(folder, files | {EVAL: _json("scores", dict(scores))})
+    folder = Path(os.path.abspath(find(name_or_path)))
+    # Beside the folder: a file left over in it would be taken for a stranger's.
+    part = folder.with_name(f".{folder.name}.part")
+    _write(part, _json("scores", dict(scores)))
+    os.replace(part, folder / EVAL)
 
 
 def load(name_or_path: str | Path) -> Checkpoint:

@@ -13,7 +13,7 @@ from pfnbo.surrogates.choice import choose_views
 from pfnbo.surrogates.gp import COARSE, GP
 from pfnbo.views import Views, constraint_views, label_views, objective_views, stack
 
-WIDE = 15  # cube columns above which no share is additive
+WIDE = 15  # cube columns above which no share is additive, and a search is local
 MOVED = 0.5  # deviations that a view may move before a fit is made anew
 SURPRISE = 10.0  # deviations from its prediction that an observation may be, alike
 

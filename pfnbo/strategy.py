@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -50,7 +50,7 @@ class Strategy:
     trust_region: bool | None = None
     noise: float | None = None
 
-    @cached_property
+    @property
     def model(self) -> Model:
         """What it learns with."""
         return Model(self.surrogate, self.noise)

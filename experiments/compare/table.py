@@ -102,7 +102,7 @@ def rank_table(table: Table) -> str:
     """Return mean ranks over the (problem, seed) pairs that every method has run."""
     if not table.pairs:
         return "No (problem, seed) pair has been run by every method."
-    found = bootstrap(table.ranks())
+    found = bootstrap(table.ranks(), [problem for problem, _ in table.pairs])
     lines = [["method", "mean rank", "90 % interval"], ["---"] * 3]
     for i in np.argsort(found.mean):
         interval = f"{found.low[i]:.2f} to {found.high[i]:.2f}"
@@ -110,7 +110,7 @@ def rank_table(table: Table) -> str:
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     title = (
         f"Mean rank over {len(table.pairs)} (problem, seed) pairs (1 is best; interval"
-        " from a bootstrap over the pairs)"
+        " from a bootstrap over the problems)"
     )
     return f"{title}\n\n{text}"
 

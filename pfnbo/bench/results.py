@@ -36,6 +36,7 @@ class Run:
     memory: float = np.nan  # peak of the process until then, MB
     date: str = ""  # of its end, in UTC
     versions: dict[str, str] = field(default_factory=dict)
+    best: Sequence[Any] = ()  # the best feasible design, empty where there is none
 
     @property
     def key(self) -> Key:
@@ -65,10 +66,11 @@ class Run:
     def first(self, trials: int) -> "Run":
         """Return the same run with no more than that many evaluations."""
         cut = {c: getattr(self, c)[:trials] for c in COLUMNS}
-        return Run(**{**self.__dict__, **cut})
+        best = self.best if trials >= self.trials else ()  # found when?
+        return Run(**{**self.__dict__, **cut, "best": best})
 
 
-COLUMNS = tuple(Row.__dataclass_fields__)
+COLUMNS = "f", "violation", "cpu", "wall"
 
 
 def columns(rows: Sequence[Row]) -> dict[str, np.ndarray]:
@@ -170,8 +172,8 @@ def _read_csv(path: Path) -> list[Run]:
         for told in csv.DictReader(file):
             try:
                 key = told["problem"], told["method"], int(told["seed"])
-                values = (float(told.get(name) or "nan") for name in COLUMNS)
-                rows.setdefault(key, {})[int(told["trial"])] = Row(*values)
+                f, worst, cpu, wall = (float(told.get(c) or "nan") for c in COLUMNS)
+                rows.setdefault(key, {})[int(told["trial"])] = Row(f, worst, cpu, wall)
             except (KeyError, ValueError, TypeError) as error:
                 raise BenchError(
                     f"{path} has the row {told}: wanted the columns problem, method, "

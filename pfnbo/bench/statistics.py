@@ -16,7 +16,12 @@ LEVEL = 0.9  # of its intervals
 
 
 def gap(values: np.ndarray | float, f_star: float) -> np.ndarray:
-    """Return how far values lie above the optimum, relative unless that is 0."""
+    """Return how far values lie above the optimum, relative unless that is 0.
+
+    An infinite optimum says that there is no feasible design: nothing is near it.
+    """
+    if np.isinf(f_star):
+        return np.full(np.shape(values), np.inf)
     return (np.asarray(values, float) - f_star) / (abs(f_star) or 1.0)
 
 
@@ -117,15 +122,27 @@ class Interval:
 
 def bootstrap(
     values: np.ndarray,  # (pairs, methods)
+    problems: Sequence[str] = (),
 ) -> Interval:
     """Return the mean of each column with its 90 % interval over resampled rows.
 
     The same rows are drawn at every call, so that figures can be repeated.
+
+    Args:
+        values: a row for each pair of problem and seed.
+        problems: of each row. Where there are several, whole problems are drawn, as
+            two seeds of one problem say less than two problems.
     """
-    n = len(values)
+    if len(set(problems)) > 1:
+        _, own = np.unique(problems, return_inverse=True)
+    else:
+        own = np.arange(len(values))
+    sums, counts = np.zeros((own.max() + 1, values.shape[1])), np.bincount(own)
+    np.add.at(sums, own, values)
+    n = len(counts)
     picks = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
-    tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
-    low, high = np.quantile(values[picks].mean(axis=1), tails, axis=0)
+    means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)[:, None]
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return Interval(values.mean(axis=0), low, high)
 
 

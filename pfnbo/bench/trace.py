@@ -22,6 +22,7 @@ class Row:
     violation: float  # largest constraint value, 0 where feasible, NaN where failed
     cpu: float  # CPU seconds spent on the suggestion, 0 for the shared design
     wall: float  # seconds on the clock of the same
+    point: tuple[Any, ...] = ()  # values in the order of the dimensions
 
 
 class Trace:
@@ -50,8 +51,10 @@ class Trace:
             point: dict of values, or a list in the order of the dimensions.
         """
         cpu, wall = self._spent()
-        f, g = self._outcome(listed(point))
-        self.rows.append(Row(f, self._violation(f, g), cpu, wall))
+        values = listed(point)
+        f, g = self._outcome(values)
+        told = tuple(map(plain, values))
+        self.rows.append(Row(f, self._violation(f, g), cpu, wall, told))
         self.cube.append(self.space.encode(point))
         if self._mark is not None:
             self._mark = _clocks()

@@ -51,16 +51,18 @@ def execute(problem: str, method: str, seed: int, trials: int, initial: int) -> 
     task = problems.get(problem)
     run = load(method)
     _forget_peak()
-    rows = run(task, shared_design(task, initial, seed), trials, seed)
+    rows = run(task, shared_design(task, initial, seed), trials, seed)[:trials]
+    feasible = [row for row in rows if row.violation == 0 and np.isfinite(row.f)]
     return Run(
         problem=problem,
         method=label(method),
         seed=seed,
         initial=initial,
-        **columns(rows[:trials]),
+        **columns(rows),
         memory=_peak(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(method),
+        best=min(feasible, key=lambda row: row.f).point if feasible else (),
     )
 
 

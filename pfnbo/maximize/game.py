@@ -2,8 +2,9 @@
 
 The score is the payoff of all. In each round all games score every change of one player
 in one call of a fixed shape, and each plays its best. Where none gains, the row is a
-pure Nash equilibrium. Where there are other columns, games of the choices and of the
-neighbouring levels alternate with climbs of what is continuous.
+pure Nash equilibrium; where a cheap score screens, only among the changes that pass.
+Where there are other columns, games of the choices and of the neighbouring levels
+alternate with climbs of what is continuous.
 
 Source: Bal et al. 2024 (GameOpt), arXiv 2409.18582.
 """
@@ -30,7 +31,7 @@ class Equilibria(NamedTuple):
 
     rows: jax.Array  # (GAMES, columns)
     values: jax.Array  # (GAMES,)
-    scored: jax.Array  # () evaluations of the score in games
+    scored: jax.Array  # () evaluations of the score in games, in full
 
 
 def suits(grid: Grid) -> bool:
@@ -74,7 +75,7 @@ def propose(
 def equilibria(
     key, score, args, region: Region, grid: Grid, cheap: Screen | None = None
 ) -> Equilibria:
-    """Play every game until no change of one player gains; arguments of `propose`."""
+    """Play every game until no change that passes gains; arguments of `propose`."""
     return _play(score, args, region, grid, _starts(key, region, grid), cheap)
 
 
@@ -111,8 +112,8 @@ def _play(score, args, region: Region, grid: Grid, starts, cheap) -> Equilibria:
     def play(state):
         rows, values, scored, _ = state
         moves = jax.vmap(changes, (0, None))(rows, grid)
-        if cheap is not None:
-            moves = _screened(score, cheap, region, moves)
+        if cheap is not None and cheap.passes(moves.shape[1]) < moves.shape[1]:
+            moves = _screened(score, cheap, region, rows, moves)
         each = payoff(moves.reshape(-1, rows.shape[1])).reshape(moves.shape[:2])
         best = jnp.argmax(each, axis=1)
         gained = jnp.max(each, axis=1)
@@ -126,11 +127,14 @@ def _play(score, args, region: Region, grid: Grid, starts, cheap) -> Equilibria:
     return Equilibria(*jax.lax.while_loop(lambda s: s[3], play, start)[:3])
 
 
-def _screened(score, cheap: Screen, region: Region, moves: jax.Array) -> jax.Array:
-    """Return the changes of each game that the cheap score puts first."""
+def _screened(score, cheap: Screen, region: Region, rows, moves) -> jax.Array:
+    """Return the changes of each game's row that the cheap score puts first."""
     first = jax.vmap(functools.partial(worth, score, cheap.args, region))
     told = first(moves.reshape(-1, moves.shape[2])).reshape(moves.shape[:2])
-    _, best = jax.lax.top_k(told, min(cheap.passes(moves.shape[1]), moves.shape[1]))
+    # Every player may also stay: that is no change, and must take no place.
+    stays = jnp.all(moves == rows[:, None], axis=2)
+    told = jnp.where(stays, -jnp.inf, told)
+    _, best = jax.lax.top_k(told, cheap.passes(moves.shape[1]))
     return jnp.take_along_axis(moves, best[:, :, None], 1)
 
 

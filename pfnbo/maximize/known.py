@@ -25,6 +25,7 @@ from pfnbo.maximize.gradient import (
 from pfnbo.space import Grid
 
 STARTS = 5  # candidates polished
+SHORTLIST = 32  # allowed candidates that a screen passes on
 APART = 0.01  # distance of two starts in some column
 
 
@@ -47,7 +48,8 @@ def propose(
         region: box, centres and taken rows; allowed rows among the centres help.
         grid: the discrete structure of the cube.
         known: what must hold.
-        cheap: what sees all candidates first; None scores all in full.
+        cheap: what ranks the candidates, of which a few that are allowed are scored in
+            full; None scores all in full.
 
     Returns:
         A score of `-inf` says that no candidate is both allowed and free.
@@ -56,11 +58,16 @@ def propose(
     args, region = jax.tree.map(jnp.asarray, (args, region))
     first, *keys = jax.random.split(key, 1 + ROUNDS)
     points = sobol(region.low.shape[0])
-    found = screen(first, score, args, region, grid, points, cheap)
+    ranking = args if cheap is None else cheap.args
+    found = screen(first, score, ranking, region, grid, points)
     rows, values = map(np.asarray, found)
-    best = _allowed(rows, values, known, STARTS)
+    # What is not allowed was never tried, so that it looks best: it must take no place.
+    best = _allowed(rows, values, known, STARTS if cheap is None else SHORTLIST)
     if not best:
         return rows[0], -np.inf
+    if cheap is not None:
+        full = [_score(score, args, region, x) for x in best]
+        best = [best[i] for i in np.argsort(full)[::-1][:STARTS]]
     for key in keys if grid.stepped else keys[:1]:
         if grid.stepped:
             best = [_exchange(key, score, args, region, grid, x, known) for x in best]

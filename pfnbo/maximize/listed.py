@@ -1,7 +1,8 @@
 """Maximises a score over a list of candidates: all of them are scored."""
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -41,15 +42,17 @@ def propose(
     Returns:
         A score of `-inf` says that no candidate is both allowed and free.
     """
+
+    def ranked(rows: np.ndarray, args: Any) -> Iterator[tuple[np.ndarray, float]]:
+        values = np.asarray(_worths(score, args, region, rows))
+        for i in np.argsort(-values, kind="stable"):
+            if np.isfinite(values[i]) and (known is None or known.allows(rows[i])):
+                yield rows[i], float(values[i])
+
     if cheap is not None:
-        first = np.asarray(_worths(score, cheap.args, region, rows))
-        best = np.argsort(-first, kind="stable")
-        rows = rows[best[: cheap.passes(len(rows))]]
-    values = np.asarray(_worths(score, args, region, rows))
-    for i in np.argsort(-values, kind="stable"):
-        if np.isfinite(values[i]) and (known is None or known.allows(rows[i])):
-            return rows[i], float(values[i])
-    return rows[0], -np.inf
+        passed = itertools.islice(ranked(rows, cheap.args), cheap.passes(len(rows)))
+        rows = np.stack([row for row, _ in passed] or [rows[0]])
+    return next(ranked(rows, args), (rows[0], -np.inf))
 
 
 @functools.partial(jit, static_argnames="score")

@@ -75,7 +75,9 @@ class Comparison:
     @cached_property
     def ranks(self) -> Interval:
         """Mean rank of each column of `table`, with its interval."""
-        return bootstrap(self.table.ranks())
+        return bootstrap(
+            self.table.ranks(), [problem for problem, _ in self.table.pairs]
+        )
 
     @cached_property
     def p_values(self) -> dict[str, float]:

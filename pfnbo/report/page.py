@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from pfnbo.bench.methods import METHODS
 from pfnbo.report import charts, svg
@@ -159,6 +160,7 @@ def _problem(comparison: Comparison, name: str) -> str:
         + _legend(comparison)
         + _figures(comparison, figures)
         + table(head, rows, name)
+        + _design(comparison, name)
         + '<p class="up"><a href="#overview">Overview</a></p></section>\n'
     )
 
@@ -169,13 +171,40 @@ def _facts(comparison: Comparison, name: str) -> str:
     if problem is None:
         return f"<p>Best value of these runs {best}; nothing better is known.</p>"
     lines = (problem.fn.__doc__ or "").strip().splitlines()
+    names = f" ({', '.join(problem.constraints)})" if problem.constraints else ""
     text = (
-        f"{escape(lines[0]) if lines else ''} "
+        f"{lines[0] if lines else ''} "
         f"{count(problem.dim, 'variable')}, "
-        f"{count(problem.n_constraints, 'constraint')}. Best known value {best}. "
-        f"Source: {escape(problem.source)}."
+        f"{count(problem.n_constraints, 'constraint')}{names}. "
+        f"Best known value {best}. Source: {problem.source}. {problem.remarks}"
     )
-    return f"<p>{text.strip()}</p>"
+    return f"<p>{escape(text.strip())}</p>"
+
+
+def _design(comparison: Comparison, name: str) -> str:
+    """Return the best design of all runs beside the best known one."""
+    problem = comparison.problem(name)
+    runs = [run for run in comparison.of(problem=name) if run.best]
+    if problem is None or not runs:
+        return ""
+    best = min(runs, key=lambda run: run.incumbents[-1])
+    columns = (
+        problem.space,
+        best.best,
+        problem.point(problem.x_star).values(),
+        problem.units,
+    )
+    rows = [
+        [_value(name), _value(found), _value(known), _value(unit)]
+        for name, found, known, unit in zip(*columns, strict=True)
+    ]
+    head = ["variable", f"best found, by {best.method}", "best known", "unit"]
+    return "<h3>Designs</h3>" + table(head, rows, f"{name}-design")
+
+
+def _value(value: Any) -> Cell:
+    """Return a number or a word as a cell."""
+    return Cell(value, value) if isinstance(value, str) else cell(value, digits=".7g")
 
 
 def _lottery(comparison: Comparison) -> str:
@@ -208,9 +237,9 @@ def _notes(comparison: Comparison) -> str:
     words = {
         "gap": "of the best feasible design to the best known one, relative unless "
         "that is 0; infinite before one is found. Evaluations that fail count.",
-        "mean rank": "1 is best; its interval is a bootstrap over the pairs of "
-        "problem and seed. The first table and the figures below it count the "
-        f"{len(comparison.table.pairs)} pairs that every method has run.",
+        "mean rank": "1 is best; its interval is a bootstrap over the problems, or "
+        "over the seeds of a single one. The first table and the figures below it "
+        f"count the {len(comparison.table.pairs)} pairs that every method has run.",
         "p": "that the method is as good as the first one: Wilcoxon's signed-rank "
         "test on the gaps, adjusted for their number after Holm.",
         "area": "under the curve of the gap after the design, in units of the median "

@@ -161,7 +161,7 @@ def most_likely(
     start = jax.random.normal(key, (size,), table.x.dtype)
 
     def one(noise, scale):
-        # The loss of parameters with this scale, times its square.
+        # scale^2 (|y - f|^2 / noise + |params / scale|^2) is least where the loss is.
         zero, ratio = jnp.zeros_like(start), noise / scale**2
         params = minimize(network, table, scale * start, zero, ratio, steps)
         mean, sd = LOG_NOISE

@@ -5,6 +5,7 @@ slopes of the network, so that all algebra is on matrices of rows.
 """
 
 import functools
+import math
 from dataclasses import dataclass, field, replace
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 
 from pfnbo.compilation import jit
 from pfnbo.data import Data
+from pfnbo.errors import SettingError
 from pfnbo.factor import apply_inverse, inverse_root
 from pfnbo.predictive import Normal
 from pfnbo.surrogates.draws import NoiseFree
@@ -215,20 +217,30 @@ class Laplace:
     steps: int = 60
     exact = True
 
+    def __post_init__(self):
+        """Refuse a deviation that is none."""
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise SettingError(
+                f"scale is {self.scale}: wanted a finite number above 0."
+            )
+
     def fit(self, key: jax.Array, data: Data) -> LinearPosterior:
         """Return the posterior around the most likely weights of every output."""
         network, d = self.network, data.x.shape[1]
         count = network.last(d) if self.last_layer else network.size(d)
-        model = Linear(network, count)
+        linear = Linear(network, count)
         noises = candidates(self.noise, data.x.dtype)
-        params, noise, scale = _train(key, data, noises, self)
-        return condition(params, scale, data, noise, model)
+        # One program for all noises that may be given.
+        model = replace(self, noise=None)
+        params, noise, scale = _train(key, data, noises, model)
+        return condition(params, scale, data, noise, linear)
 
 
 @functools.partial(jit, static_argnames="model")
 def _train(key, data: Data, noises, model: Laplace):
     scales = SCALES if model.scale is None else (model.scale,)
-    # Features trained by a row flatter its prediction from the others too much.
+    # Both score a network with all its weights random. The last layer alone has less
+    # doubt, and is far too sure with the little noise that rows left out ask for.
     evidence = model.evidence or model.last_layer
     worth = log_evidence if evidence else log_left_out
 

@@ -92,12 +92,13 @@ class PFN:
             columns: of the cube.
             posterior: of them, if it is known.
         """
-        reason, facts = "", _facts(self.name)
+        reason = ""
         if posterior is None:
-            reason = _reason(facts, rows, columns)
+            reason = _reason(_facts(self.name), rows, columns)
         elif isinstance(posterior, GPPosterior):  # of an earlier task's rows, too
             shape = int(posterior.seen.sum(-1).max()), posterior.x.shape[1]
-            reason = _reason(facts, *shape) or "it predicts left-out rows worse"
+            beyond = _reason(_facts(self.name), *shape)
+            reason = beyond or "it predicts left-out rows worse"
         return f"PFN({str(self.name)!r})" + (reason and f": {reason}, so a GP predicts")
 
     def _mixed(

@@ -1,5 +1,6 @@
 """The file of results: what a crash can and can't do to it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ def make_run(seed, method="random", f=(1.0, np.nan, 1 / 3)):
     f = np.array(f)
     cpu = np.array([0, 0.25, np.nan])
     violation = np.array([0, np.nan, 2.5])
-    return Run("p", method, seed, 1, f, violation, cpu, cpu, 12.5, "d", {"jax": "1"})
+    told = 12.5, "d", {"jax": "1"}, [0.5, "steel", 3]
+    return Run("p", method, seed, 1, f, violation, cpu, cpu, *told)
 
 
 def write(path, *runs):
@@ -32,6 +34,16 @@ def test_what_is_written_is_read_back(tmp_path):
     assert second.key == ("p", "random", 1)
     assert first.versions == {"jax": "1"} and first.memory == 12.5
     np.testing.assert_array_equal(first.feasible, [True, False, False])
+    assert first.best == [0.5, "steel", 3]
+    assert first.first(3).best == first.best and not first.first(2).best
+
+
+def test_runs_of_before_the_best_design_was_kept_are_read(tmp_path):
+    told = json.loads(line(make_run(0)))
+    del told["best"]
+    (tmp_path / "r.jsonl").write_text(json.dumps(told) + "\n")
+    (run,) = load([tmp_path / "r.jsonl"]).values()
+    assert run.f[0] == 1.0 and not run.best
 
 
 def test_a_line_torn_anywhere_costs_that_run_only(tmp_path):

@@ -46,6 +46,10 @@ def test_a_beaten_optimum_is_no_negative_regret():
     assert gap(1, 2.0) == -0.5
 
 
+def test_nothing_is_near_what_no_design_can_be():
+    np.testing.assert_array_equal(gap(np.array([1.0, INF]), INF), [INF, INF])
+
+
 def test_the_gap_is_absolute_where_the_optimum_is_zero():
     assert gap(0.25, 0.0) == 0.25
 
@@ -103,6 +107,22 @@ def test_bootstrap_holds_the_mean_and_narrows_with_the_pairs():
     # Ninety percent of a normal mean lie within 1.645 standard errors.
     half = (narrow.high - narrow.low) / 2
     np.testing.assert_allclose(half, 1.645 / math.sqrt(2000), rtol=0.1)
+
+
+def test_bootstrap_draws_whole_problems():
+    # Seeds of a problem are alike, so that 2,000 of them say no more than one.
+    rng = np.random.default_rng(1)
+    means = rng.normal(3, 1, 100)
+    values = np.repeat(means, 20)[:, None]
+    problems = [f"p{i}" for i in range(100) for _ in range(20)]
+    found, narrow = bootstrap(values, problems), bootstrap(values)
+    half = (found.high - found.low) / 2
+    np.testing.assert_allclose(half, 1.645 * means.std() / 10, rtol=0.1)
+    assert np.all(narrow.high - narrow.low < half)
+    single = bootstrap(values, ["p"] * 2000)
+    np.testing.assert_array_equal(single.low, narrow.low)
+    uneven = bootstrap(np.array([[0.0], [0.0], [3.0]]), ["a", "a", "b"])
+    assert (uneven.low, uneven.mean, uneven.high) == (0, 1, 3)
 
 
 def test_the_paired_test_is_that_of_scipy_and_takes_infinities():

@@ -31,9 +31,10 @@ def make_run(problem, method, seed, quality, trials=12):
         violation[:] = 2.0
     spent = np.where(np.arange(trials) < 4, 0.0, 0.1 * quality)
     versions = {"numpy": "2"}
-    return Run(
-        problem, method, seed, 4, f, violation, spent, spent, 99, "2030-01-02", versions
-    )
+    told = 99, "2030-01-02", versions
+    if method == "cma" and problem in ("gomez3", "unheard"):
+        told += ([0.25, -0.5],)
+    return Run(problem, method, seed, 4, f, violation, spent, spent, *told)
 
 
 def make_runs():
@@ -93,6 +94,31 @@ def test_a_method_without_a_feasible_design_is_last_and_infinite():
     assert comparison.spreads[0].settings == ("cma", "cma:sigma=0.1")
     assert comparison.f_star["unheard"] == min(
         run.incumbents[-1] for run in comparison.of(problem="unheard")
+    )
+
+
+def test_the_best_design_is_told_with_the_best_known_one():
+    html = page(Comparison(make_runs()))
+    assert "best found, by cma" in html and ">0.25<" in html and ">-0.5<" in html
+    assert html.count("<h3>Designs</h3>") == 1  # nobody knows the other problem
+    assert "<h3>Designs</h3>" not in page(Comparison(make_runs(), 6))
+
+
+def test_a_problem_without_a_feasible_design_spoils_no_rank():
+    impossible = "stepped_cantilever_as_released"
+    runs = [
+        make_run(problem, method, 0, quality)
+        for problem in ("gomez3", impossible)
+        for method, quality in (("cma", 2), ("random", 0.5))
+    ]
+    for run in runs:
+        if run.problem == impossible:
+            run.violation[:] = 1.0
+    comparison = Comparison({run.key: run for run in runs})
+    np.testing.assert_array_equal(np.sort(comparison.ranks.mean), [1.25, 1.75])
+    assert comparison.methods == ("cma", "random")
+    assert "nan" not in re.sub(
+        r'data-value="nan"|<script>.*', "", page(comparison), flags=re.S
     )
 
 

@@ -58,7 +58,7 @@ METHODS = {
     ),
     "botorch_qlognei": Method(
         "botorch_models:qlognei",
-        "BoTorch, log noisy EI, no constraints",
+        "BoTorch, log noisy EI of many draws, bilog constraints",
         "botorch",
         "botorch",
     ),

@@ -4,12 +4,12 @@
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pfnbo.bench.trace import SLACK, Row, Trace
-from pfnbo.errors import BenchError
 from pfnbo.problems.problem import Problem
 
 
@@ -39,25 +39,24 @@ def logei(problem: Problem, x_init: np.ndarray, n_trials: int, seed: int) -> lis
 def qlognei(
     problem: Problem, x_init: np.ndarray, n_trials: int, seed: int
 ) -> list[Row]:
-    """Run Monte Carlo log noisy EI, without constraints.
-
-    Raises:
-        BenchError: when the problem has constraints.
-    """
-    if problem.n_constraints:
-        raise BenchError(
-            f"botorch_qlognei knows no constraints and {problem.name} has "
-            f"{problem.n_constraints}: use botorch_logei."
-        )
+    """Run Monte Carlo log noisy EI, with the feasibility of bilog constraints."""
     import torch
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
     from botorch.acquisition.objective import LinearMCObjective
 
+    weights = torch.eye(1 + problem.n_constraints, dtype=torch.double)
+    limits = [
+        partial(torch.select, dim=-1, index=i + 1) for i in range(len(weights) - 1)
+    ]
+
     def acquire(trace: Trace, model: Any) -> Any:
-        negative = LinearMCObjective(torch.tensor([-1.0], dtype=torch.double))
         baseline = torch.tensor(np.array(trace.cube))
         return qLogNoisyExpectedImprovement(
-            model, baseline, objective=negative, prune_baseline=True
+            model,
+            baseline,
+            objective=LinearMCObjective(-weights[0]),
+            constraints=limits or None,
+            prune_baseline=True,
         )
 
     return _run(problem, x_init, n_trials, seed, acquire)
