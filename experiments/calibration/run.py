@@ -11,8 +11,10 @@ defaults. Every line of the results is a surrogate, a set, a seed and a method; 
 is only appended to, and the same command goes on where it was stopped. Means are
 printed, without `--results` as well; with all lines there, `figure.png` is drawn.
 
-With `--digits`, a network and five of them learn digits from 300 images, and a
-temperature is found for them on 300 more; prints `digits.md` and draws `digits.png`.
+With `--shapes`, draws `shapes.png`: histograms of the predicted probabilities of three
+surrogates and the share of observations below each quantile. With `--digits`, a network
+and five of them learn digits from 300 images, and a temperature is found for them on
+300 more; prints `digits.md` and draws `digits.png`.
 """
 
 import argparse
@@ -67,6 +69,7 @@ SURROGATES = {
     "SAAS": SAAS(nuts=NUTS(warmup=128, draws=64, kept=16)),
 }
 METHODS = ("none", "scale", "isotonic")
+SHAPED = "GP", "SGHMC", "SAAS"  # drawn by `--shapes`
 SCORES = ("nll", "miscalibration", "coverage")
 FIELDS = ["surrogate", "set", "seed", "method", *SCORES]
 ROWS, TESTED = 32, 300
@@ -105,17 +108,23 @@ def judged(posterior, x, y):
     return told.log_prob(y), told.cdf(y)
 
 
-def measured(name: str, of: str, seed: int) -> list[dict[str, Any]]:
-    """Return the lines of a surrogate on one set, before and after."""
+def fitted(name: str, of: str, seed: int):
+    """Return the posterior by each of the methods, and rows and values to predict."""
     x, y = SETS[of](seed)
     y = (y - y[:ROWS].mean()) / y[:ROWS].std()
     data = pad(x[:ROWS], y[None, :ROWS], bucket(ROWS))
-    lines, key = [], jax.random.key(seed)
+    scaled = Recalibrated(SURROGATES[name]).fit(jax.random.key(seed), data)
+    every = scaled.base, scaled, replace(scaled, isotonic=True)
+    return every, x[ROWS:], y[ROWS:]
+
+
+def measured(name: str, of: str, seed: int) -> list[dict[str, Any]]:
+    """Return the lines of a surrogate on one set, before and after."""
+    lines = []
     with jax.enable_x64(True):
-        scaled = Recalibrated(SURROGATES[name]).fit(key, data)
-        every = scaled.base, scaled, replace(scaled, isotonic=True)
+        every, x, y = fitted(name, of, seed)
         for method, posterior in zip(METHODS, every, strict=True):
-            logs, pit = (np.asarray(a) for a in judged(posterior, x[ROWS:], y[ROWS:]))
+            logs, pit = (np.asarray(a) for a in judged(posterior, x, y))
             inside = np.mean((pit > 0.05) & (pit < 0.95))
             scores = -np.mean(logs), calibration.miscalibration(pit), inside
             at = name, of, seed, method, *(round(float(s), 4) for s in scores)
@@ -192,8 +201,28 @@ def draw(lines) -> None:
         ax.bar(at + shift, areas, 0.27, label=method)
     ax.set_xticks(at, list(SURROGATES), rotation=40, ha="right", fontsize=8)
     ax.set_ylabel("miscalibration area")
-    ax.legend(title="recalibrated by")
+    ax.legend(title="recalibrated by", loc="upper left", ncols=3, fontsize=8)
+    ax.margins(y=0.25)
     fig.savefig(HERE / "figure.png", dpi=120)
+
+
+def draw_shapes() -> None:
+    """Draw predicted probabilities on the noisy function, before and after."""
+    import matplotlib.pyplot as plt
+
+    shape = 2, len(SHAPED)
+    fig, axes = plt.subplots(*shape, figsize=(10, 5.5), layout="constrained")
+    for (top, bottom), name in zip(axes.T, SHAPED, strict=True):
+        with jax.enable_x64(True):
+            every, x, y = fitted(name, "noisy", 0)
+            told = [calibration.report(posterior, x, y) for posterior in every]
+        calibration.plot_pit(told[0], top)
+        top.set_title(name)
+        for method, one in zip(METHODS, told, strict=True):
+            calibration.plot_reliability(one, bottom)
+            bottom.lines[-2].set_label(method)
+    axes[1, 0].legend(title="recalibrated by", fontsize=8)
+    fig.savefig(HERE / "shapes.png", dpi=110)
 
 
 def draw_digits(told, label) -> None:
@@ -217,6 +246,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--results", type=Path, help="a CSV file to append to")
     parser.add_argument("--digits", action="store_true", help="only the digits")
+    parser.add_argument("--shapes", action="store_true", help="only the picture")
     args = parser.parse_args()
     if args.digits:
         told, label = digits()
@@ -224,6 +254,8 @@ def main() -> None:
         (HERE / "digits.md").write_text(text + "\n")
         return draw_digits(told, label)
     warnings.filterwarnings("ignore", "R-hat|.*diverged|The balance properties")
+    if args.shapes:
+        return draw_shapes()
     lines: list[dict[str, Any]] = []
     if args.results and args.results.exists():
         with args.results.open(newline="") as file:
