@@ -167,7 +167,8 @@ def _problem(comparison: Comparison, name: str) -> str:
 
 def _facts(comparison: Comparison, name: str) -> str:
     problem = comparison.problem(name)
-    best = f"{comparison.f_star[name]:.10g}"
+    f_star = comparison.f_star[name]
+    best = f"{f_star:.10g}"
     if problem is None:
         return f"<p>Best value of these runs {best}; nothing better is known.</p>"
     lines = (problem.fn.__doc__ or "").strip().splitlines()
@@ -176,7 +177,9 @@ def _facts(comparison: Comparison, name: str) -> str:
         f"{lines[0] if lines else ''} "
         f"{count(problem.dim, 'variable')}, "
         f"{count(problem.n_constraints, 'constraint')}{names}. "
-        f"Best known value {best}. Source: {problem.source}. {problem.remarks}"
+        + (f"Best known value {best}. " if math.isfinite(f_star) else "")
+        + f"Source: {problem.source}."
+        + (f" Remarks: {problem.remarks}." if problem.remarks else "")
     )
     return f"<p>{escape(text.strip())}</p>"
 

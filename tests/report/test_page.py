@@ -117,6 +117,8 @@ def test_a_problem_without_a_feasible_design_spoils_no_rank():
     comparison = Comparison({run.key: run for run in runs})
     np.testing.assert_array_equal(np.sort(comparison.ranks.mean), [1.25, 1.75])
     assert comparison.methods == ("cma", "random")
+    assert "Remarks: no design is feasible" in page(comparison)
+    assert "Best known value inf" not in page(comparison)
     assert "nan" not in re.sub(
         r'data-value="nan"|<script>.*', "", page(comparison), flags=re.S
     )
