@@ -102,8 +102,13 @@ def save(
 
 
 def rescore(name_or_path: str | Path, scores: Mapping[str, Any]) -> None:
-    """Keep other scores, plain JSON values, with a checkpoint."""
-    folder = Path(os.path.abspath(find(name_or_path)))
+    """Keep other scores, plain JSON values, with a checkpoint.
+
+    Raises:
+        CheckpointError: when there is none.
+    """
+    folder = find(name_or_path).resolve()
+    read_config(folder)
     # Beside the folder: a file left over in it would be taken for a stranger's.
     part = folder.with_name(f".{folder.name}.part")
     _write(part, _json("scores", dict(scores)))

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import jax
@@ -327,3 +328,13 @@ def test_command_lists_and_shows(shelf, capsys):
 def test_command_on_an_unknown_name_is_one_line(shelf, capsys):
     assert main(["checkpoints", "gp_fix"]) == 2
     assert "did you mean 'gp_fixed'" in capsys.readouterr().err
+
+
+def test_scores_are_kept_with_a_checkpoint_and_with_nothing_else(tmp_path):
+    with pytest.raises(CheckpointError):
+        checkpoint.rescore(tmp_path, {"loss": 1.0})
+    assert list(tmp_path.iterdir()) == []
+    copy = shutil.copytree(checkpoint.find("gp_fixed"), tmp_path / "net")
+    checkpoint.rescore(copy, {"loss": 1.0})
+    assert checkpoint.load(copy).scores == {"loss": 1.0}
+    assert {path.name for path in tmp_path.iterdir()} == {"net"}

@@ -18,8 +18,16 @@ from pfnbo import (
     optimize,
 )
 from pfnbo.known import Known
-from pfnbo.maximize.gradient import Region, Screen, screen, slope, sobol, worth
-from pfnbo.maximize.known import propose
+from pfnbo.maximize.gradient import (
+    ROUNDS,
+    Region,
+    Screen,
+    screen,
+    slope,
+    sobol,
+    worth,
+)
+from pfnbo.maximize.known import STARTS, _allowed, propose
 
 BOX = [(-5.0, 10.0), (0.0, 15.0)]
 MIXED = {
@@ -45,6 +53,10 @@ def _bowl(args, x):
 
 def _dish(middle, x):
     return -jnp.sum((x - middle) ** 2)
+
+
+def _stairs(middle, x):
+    return -jnp.floor(1000 * jnp.max(jnp.abs(x - middle)))
 
 
 def _mixed(x):
@@ -215,6 +227,23 @@ def test_a_screen_ranks_what_is_allowed(middle):
         row, value = propose(*args, known=corner, cheap=Screen(likes, 0.01))
     assert corner.allows(row)
     assert value == pytest.approx(plain[1], abs=1e-6)  # the same bowl, climbed down
+
+
+def test_what_passes_a_screen_is_ranked_in_full():
+    space = Space.from_bounds([(0, 1)] * 2)
+    corner, grid = Known(lambda x: x[0] + x[1] - 0.5, space), space.grid
+    region = Region(
+        np.zeros(2), np.ones(2), np.full((3, 2), 0.2), np.full((1, 2), np.nan)
+    )
+    key, likes, wants = jax.random.key(0), np.full(2, 0.2), np.array([0.3, 0.1])
+    with jax.enable_x64(True):
+        first = jax.random.split(key, 1 + ROUNDS)[0]
+        found = screen(first, _stairs, likes, region, grid, sobol(2))
+        liked = _allowed(*map(np.asarray, found), corner, STARTS)
+        args = key, _stairs, wants, region, grid
+        _, value = propose(*args, known=corner, cheap=Screen(likes, 0.01))
+        # There is no slope that a climb could follow from what the screen likes best.
+        assert value > max(float(_stairs(wants, row)) for row in liked)
 
 
 def test_a_cascade_serves_a_tight_set():

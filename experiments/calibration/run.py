@@ -55,6 +55,7 @@ HERE = Path(__file__).parent
 NET = MLP((20, 20))
 SURROGATES = {
     "GP": GP(),
+    "GP, no warp": GP(warp=False),
     "NNGP": NNGP(),
     "t-process": TProcess(GP(warp=False)),
     "DKL": DKL(),
@@ -207,7 +208,7 @@ def draw(lines) -> None:
 
 
 def draw_shapes() -> None:
-    """Draw predicted probabilities on the noisy function, before and after."""
+    """Draw predicted probabilities on the noisy function, and shares by each method."""
     import matplotlib.pyplot as plt
 
     shape = 2, len(SHAPED)

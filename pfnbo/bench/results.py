@@ -36,7 +36,7 @@ class Run:
     memory: float = np.nan  # peak of the process until then, MB
     date: str = ""  # of its end, in UTC
     versions: dict[str, str] = field(default_factory=dict)
-    best: Sequence[Any] = ()  # the best feasible design, empty where there is none
+    best: Sequence[Any] = ()  # the best feasible design, empty where none is known
 
     @property
     def key(self) -> Key:
@@ -66,7 +66,8 @@ class Run:
     def first(self, trials: int) -> "Run":
         """Return the same run with no more than that many evaluations."""
         cut = {c: getattr(self, c)[:trials] for c in COLUMNS}
-        best = self.best if trials >= self.trials else ()  # found when?
+        known = self.incumbents[:trials][-1:] == self.incumbents[-1:]
+        best = self.best if np.all(known) else ()
         return Run(**{**self.__dict__, **cut, "best": best})
 
 
@@ -74,7 +75,7 @@ COLUMNS = "f", "violation", "cpu", "wall"
 
 
 def columns(rows: Sequence[Row]) -> dict[str, np.ndarray]:
-    """Return the rows of a run as one array for each field."""
+    """Return the numbers of the rows of a run as one array for each field."""
     return {name: np.array([getattr(row, name) for row in rows]) for name in COLUMNS}
 
 

@@ -66,8 +66,8 @@ def propose(
     if not best:
         return rows[0], -np.inf
     if cheap is not None:
-        full = [_score(score, args, region, x) for x in best]
-        best = [best[i] for i in np.argsort(full)[::-1][:STARTS]]
+        full = np.array([_score(score, args, region, x) for x in best])
+        best = [best[i] for i in np.argsort(-full, kind="stable")[:STARTS]]
     for key in keys if grid.stepped else keys[:1]:
         if grid.stepped:
             best = [_exchange(key, score, args, region, grid, x, known) for x in best]

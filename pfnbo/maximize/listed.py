@@ -37,7 +37,8 @@ def propose(
         grid: unused.
         rows: the candidates `(n, columns)`.
         known: what must hold.
-        cheap: what sees all candidates first; None scores all in full.
+        cheap: what sees all candidates first, and passes on those of the best that are
+            allowed; None scores all in full.
 
     Returns:
         A score of `-inf` says that no candidate is both allowed and free.
@@ -51,7 +52,10 @@ def propose(
 
     if cheap is not None:
         passed = itertools.islice(ranked(rows, cheap.args), cheap.passes(len(rows)))
-        rows = np.stack([row for row, _ in passed] or [rows[0]])
+        kept = [row for row, _ in passed] or [rows[0]]
+        # As many as ever, for the program not to be compiled anew.
+        kept += kept[:1] * (min(cheap.passes(len(rows)), len(rows)) - len(kept))
+        rows = np.stack(kept)
     return next(ranked(rows, args), (rows[0], -np.inf))
 
 

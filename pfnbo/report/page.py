@@ -170,7 +170,9 @@ def _facts(comparison: Comparison, name: str) -> str:
     f_star = comparison.f_star[name]
     best = f"{f_star:.10g}"
     if problem is None:
-        return f"<p>Best value of these runs {best}; nothing better is known.</p>"
+        found = [run for run in comparison.of(problem=name) if run.feasible.any()]
+        told = f"Best value of these runs {best}; nothing better is known."
+        return f"<p>{told if found else 'No run found a feasible design.'}</p>"
     lines = (problem.fn.__doc__ or "").strip().splitlines()
     names = f" ({', '.join(problem.constraints)})" if problem.constraints else ""
     text = (
@@ -187,10 +189,13 @@ def _facts(comparison: Comparison, name: str) -> str:
 def _design(comparison: Comparison, name: str) -> str:
     """Return the best design of all runs beside the best known one."""
     problem = comparison.problem(name)
-    runs = [run for run in comparison.of(problem=name) if run.best]
-    if problem is None or not runs:
+    runs = comparison.of(problem=name)
+    least = min(run.incumbents[-1] for run in runs)
+    # Runs of before designs were kept have none.
+    kept = [run for run in runs if run.best and run.incumbents[-1] == least]
+    if problem is None or not kept:
         return ""
-    best = min(runs, key=lambda run: run.incumbents[-1])
+    best = kept[0]
     columns = (
         problem.space,
         best.best,
@@ -198,8 +203,8 @@ def _design(comparison: Comparison, name: str) -> str:
         problem.units,
     )
     rows = [
-        [_value(name), _value(found), _value(known), _value(unit)]
-        for name, found, known, unit in zip(*columns, strict=True)
+        [_value(variable), _value(found), _value(known), _value(unit)]
+        for variable, found, known, unit in zip(*columns, strict=True)
     ]
     head = ["variable", f"best found, by {best.method}", "best known", "unit"]
     return "<h3>Designs</h3>" + table(head, rows, f"{name}-design")

@@ -133,7 +133,9 @@ class Cascade:
         expensive: what predicts.
         cheap: what screens: a number of the members of the expensive one, where it has
             members, or a surrogate, which is fitted, too.
-        share: of the candidates that the expensive one scores.
+        share: of the candidates that the expensive one scores. Known constraints are
+            asked of one candidate at a time: with them it scores a few dozen that are
+            allowed, whatever the share.
 
     Source: Xia & Bouganis 2023, arXiv 2303.08010 (window-based early exit).
     """

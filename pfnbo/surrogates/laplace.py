@@ -195,7 +195,7 @@ class Laplace:
     Args:
         network: its form.
         last_layer: whether only the last layer is random, a Bayesian linear model of
-            what the network makes of its inputs: cheap, and too sure of itself.
+            what the network makes of its inputs.
         noise: None learns the noise; a number is its standard deviation in units of
             the standardised output, at least 0.001.
         scale: None learns the standard deviation of all weights a priori, around the 1

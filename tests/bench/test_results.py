@@ -35,7 +35,10 @@ def test_what_is_written_is_read_back(tmp_path):
     assert first.versions == {"jax": "1"} and first.memory == 12.5
     np.testing.assert_array_equal(first.feasible, [True, False, False])
     assert first.best == [0.5, "steel", 3]
-    assert first.first(3).best == first.best and not first.first(2).best
+    falling = make_run(0, f=(3.0, 2.0, 1.0))
+    falling.violation[:] = 0
+    assert falling.first(3).best == falling.best and not falling.first(2).best
+    assert first.first(1).best == first.best  # found at once, and nothing better later
 
 
 def test_runs_of_before_the_best_design_was_kept_are_read(tmp_path):

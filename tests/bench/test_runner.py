@@ -90,12 +90,12 @@ def test_all_methods_share_the_design_and_tell_what_they_cost(tmp_path):
 
 def test_a_method_that_fails_is_told_and_stops_no_other(tmp_path, capsys):
     path = tmp_path / "r.jsonl"
-    methods = ["mute=true", "hebo", "sobol"]
+    methods = ["mute=true", "dead=false", "sobol"]
     options = ["--problems", "gomez3", "--methods", *methods, "--seeds", "1"]
     assert main(["bench", str(path), *options, "--trials", "12", "--quiet"]) == 1
     err = capsys.readouterr().err
     assert "failed: gomez3, mute, seed 0: 'true' gave no point" in err
-    assert "failed: gomez3, hebo, seed 0: " in err
+    assert "failed: gomez3, dead, seed 0: " in err
     assert [run.method for run in load([path]).values()] == ["sobol"]
 
 

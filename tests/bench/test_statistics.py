@@ -110,7 +110,7 @@ def test_bootstrap_holds_the_mean_and_narrows_with_the_pairs():
 
 
 def test_bootstrap_draws_whole_problems():
-    # Seeds of a problem are alike, so that 2,000 of them say no more than one.
+    # Seeds of a problem are alike, so that 20 of them say no more than one.
     rng = np.random.default_rng(1)
     means = rng.normal(3, 1, 100)
     values = np.repeat(means, 20)[:, None]

@@ -5,7 +5,7 @@ import pytest
 import pfnbo
 from pfnbo.known import Known
 from pfnbo.maximize import listed
-from pfnbo.maximize.gradient import Region
+from pfnbo.maximize.gradient import Region, Screen
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(size=(listed.TOGETHER + 7, 2))
@@ -20,13 +20,14 @@ def _score(middle, x):
     return -np.sum((x - middle) ** 2)
 
 
-def _found(taken=(), known=None):
+def _found(taken=(), known=None, cheap=None):
     corners = np.zeros(2), np.ones(2)
-    taken = np.reshape([ROWS[i] for i in taken] or [np.nan] * 2, (-1, 2))
-    region = Region(*corners, ROWS[:3], taken)
+    padded = np.full((len(ROWS), 2), np.nan)
+    padded[: len(taken)] = ROWS[list(taken)]
+    region = Region(*corners, ROWS[:3], padded)
     args = jax.random.key(0), _score, 0.4, region, SPACE.grid
     with jax.enable_x64(True):
-        return listed.propose(*args, rows=ROWS, known=known)
+        return listed.propose(*args, rows=ROWS, known=known, cheap=cheap)
 
 
 def test_the_best_free_candidate_is_found():
@@ -41,6 +42,27 @@ def test_what_is_not_allowed_is_passed_over():
     row, _ = _found(known=known)
     allowed = [i for i in BEST if ROWS[i, 0] >= 0.6]
     np.testing.assert_array_equal(row, ROWS[allowed[0]])
+
+
+def test_what_passes_a_screen_is_allowed_and_scored_in_full():
+    known = Known(lambda x: 0.6 - x["a"], SPACE)
+    allowed = [i for i in BEST if ROWS[i, 0] >= 0.6]
+    # It likes a corner, of whose twelve nearest allowed rows the best is taken.
+    likes = Screen(np.float64(1.0), 0.01)
+    near = sorted(allowed, key=lambda i: -_score(1.0, ROWS[i]))[:12]
+    best = [i for i in BEST if i in near]
+    programs = []
+    for n in range(3):
+        row, value = _found(best[:n], known, likes)
+        left = sorted(set(allowed) - {*best[:n]}, key=lambda i: -_score(1.0, ROWS[i]))
+        wanted = next(i for i in BEST if i in left[:12])
+        np.testing.assert_array_equal(row, ROWS[wanted])
+        assert value == pytest.approx(_score(0.4, row))
+        programs.append(listed._worths._cache_size())
+    assert len(set(programs)) == 1
+    few = Known(lambda x: 0.98 - x["a"], SPACE)
+    row, _ = _found(known=few, cheap=likes)
+    assert row[0] >= 0.98 and listed._worths._cache_size() == programs[0]
 
 
 def test_without_a_free_candidate_there_is_no_score():
