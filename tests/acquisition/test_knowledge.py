@@ -113,7 +113,7 @@ def test_it_is_the_mean_over_fantasies(name):
 
 def test_many_functions_promise_what_their_exact_posterior_does():
     network, noise = MLP(()), 0.3
-    exact = _fit(Laplace(network, noise=noise))
+    exact = _fit(Laplace(network, noise=noise, scale=1.0))
     draws = RNG.normal(size=(20, 3))
     draws = draws - draws.mean(0)  # of unit covariance, too
     draws = draws @ np.linalg.inv(np.linalg.cholesky(draws.T @ draws / 20)).T
