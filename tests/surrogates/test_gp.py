@@ -330,13 +330,13 @@ def test_choices_may_be_named_in_another_order():
 
 
 def test_a_fit_in_two_stages_is_as_good_as_one_to_all_rows(monkeypatch):
-    x = np.random.default_rng(0).uniform(size=(50, D))
+    # With seed 0 the gap is 2.00, on one side or the other by the processor.
+    x = np.random.default_rng(1).uniform(size=(50, D))
     y = _standard(np.sin(5 * x[:, 0])[None] + x[None, :, 1] ** 2)
     whole = _posterior(x, y, 64)
     monkeypatch.setattr(gp, "COARSE", 32)
     staged = _posterior(x, y, 64)
-    # Of 262; where a fit stops differs between processors by some tenths.
-    assert np.all(np.asarray(staged.evidence) > np.asarray(whole.evidence) - 3)
+    assert np.all(np.asarray(staged.evidence) > np.asarray(whole.evidence) - 2)
 
 
 def test_thinned_data_holds_what_is_known_from_first_to_last(monkeypatch):
