@@ -213,13 +213,17 @@ def test_padding_takes_no_candidate_but_a_taken_row_does():
     assert np.isfinite(values[~same]).all()
 
 
+def _corner():
+    """A box of which one corner is allowed, and where to search there."""
+    space = Space.from_bounds([(0, 1)] * 2)
+    centres, taken = np.full((3, 2), 0.2), np.full((1, 2), np.nan)
+    region = Region(np.zeros(2), np.ones(2), centres, taken)
+    return space, Known(lambda x: x[0] + x[1] - 0.5, space), region
+
+
 @pytest.mark.parametrize("middle", [(0.3, 0.3), (0.05, 0.4)])
 def test_a_screen_ranks_what_is_allowed(middle):
-    space = Space.from_bounds([(0, 1)] * 2)
-    corner = Known(lambda x: x[0] + x[1] - 0.5, space)
-    region = Region(
-        np.zeros(2), np.ones(2), np.full((3, 2), 0.2), np.full((1, 2), np.nan)
-    )
+    space, corner, region = _corner()
     wants, likes = np.array(middle), np.ones(2)  # the screen likes what is forbidden
     args = jax.random.key(0), _dish, wants, region, space.grid
     with jax.enable_x64(True):
@@ -230,11 +234,8 @@ def test_a_screen_ranks_what_is_allowed(middle):
 
 
 def test_what_passes_a_screen_is_ranked_in_full():
-    space = Space.from_bounds([(0, 1)] * 2)
-    corner, grid = Known(lambda x: x[0] + x[1] - 0.5, space), space.grid
-    region = Region(
-        np.zeros(2), np.ones(2), np.full((3, 2), 0.2), np.full((1, 2), np.nan)
-    )
+    space, corner, region = _corner()
+    grid = space.grid
     key, likes, wants = jax.random.key(0), np.full(2, 0.2), np.array([0.3, 0.1])
     with jax.enable_x64(True):
         first = jax.random.split(key, 1 + ROUNDS)[0]

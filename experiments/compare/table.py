@@ -16,7 +16,7 @@ from run import SETS
 
 from pfnbo import problems
 from pfnbo.bench.results import Key, Run, load
-from pfnbo.bench.statistics import Table, bootstrap, gap
+from pfnbo.bench.statistics import Table, gap
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def rank_table(table: Table) -> str:
     """Return mean ranks over the (problem, seed) pairs that every method has run."""
     if not table.pairs:
         return "No (problem, seed) pair has been run by every method."
-    found = bootstrap(table.ranks(), [problem for problem, _ in table.pairs])
+    found = table.mean_ranks()
     lines = [["method", "mean rank", "90 % interval"], ["---"] * 3]
     for i in np.argsort(found.mean):
         interval = f"{found.low[i]:.2f} to {found.high[i]:.2f}"

@@ -110,6 +110,10 @@ class Table:
 
         return rankdata(self.values, axis=1)
 
+    def mean_ranks(self) -> "Interval":
+        """Return the mean rank of each method, with its interval over the problems."""
+        return bootstrap(self.ranks(), [problem for problem, _ in self.pairs])
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -13,7 +13,6 @@ from pfnbo.bench.statistics import (
     Spread,
     Table,
     area_under_curve,
-    bootstrap,
     evaluations_to,
     holm,
     improvement_over_random,
@@ -75,9 +74,7 @@ class Comparison:
     @cached_property
     def ranks(self) -> Interval:
         """Mean rank of each column of `table`, with its interval."""
-        return bootstrap(
-            self.table.ranks(), [problem for problem, _ in self.table.pairs]
-        )
+        return self.table.mean_ranks()
 
     @cached_property
     def p_values(self) -> dict[str, float]:
