@@ -18,8 +18,9 @@ from pathlib import Path
 from pfnbo.cli import main
 
 # Without a model a suggestion takes next to nothing, so that these run at once.
-QUICK = ("random", "sobol", "cma", "optuna_tpe")
+QUICK = ("random", "sobol", "cma", "optuna_tpe", "nevergrad", "pymoo", "scipy_de")
 MODELS = ("pfnbo", "optuna_gp", "botorch_logei", "smac")
+TRIALS = {"pfn4sbo": "120", "mixed": "50", "simulated": "120"}
 # Those of as many columns and constraints together, which share compiled programs.
 BLOCKS = {
     "pfn4sbo": (
@@ -58,7 +59,7 @@ def run(argv: list[str]) -> int:
             if methods:
                 chosen = ["--problems", *problems, "--methods", *methods]
                 sizes = ["--seeds", "1", "--first-seed", str(seed)]
-                sizes += ["--initial", "20", "--trials", "120"]
+                sizes += ["--initial", "20", "--trials", TRIALS[args.set]]
                 own = [p for p in args.python if p.partition("=")[0] in methods]
                 own = ["--python", *own] if own else []
                 file = str(HERE / f"{args.set}.jsonl")

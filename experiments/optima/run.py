@@ -6,9 +6,10 @@
 Nothing is started from the optimum kept. Where the discrete part has few enough
 combinations, each is tried, with SLSQP from several starts over the rest; elsewhere
 differential evolution and SLSQP from random starts search together, then basin hopping
-draws a few coordinates of the best point anew; SLSQP over the continuous rest takes
-turns with steps to discrete neighbours. Where limits have kinks, as the frequencies of
-a truss have when two of them meet, linear programs end the search. "found" is the best
+draws a few coordinates of the best point anew or exchanges two; SLSQP over the
+continuous rest takes turns with steps to discrete neighbours. Where limits have kinks,
+as the frequencies of a truss have when two of them meet, linear programs end the
+search. "found" is the best
 feasible value; "gap" is (found - kept)/|kept|, so a negative one beats the value kept.
 Exits with 1 when a gap is beyond 1e-6 either way. Slow, so each row is written as it is
 found, and the same command goes on after the rows of its file.
@@ -34,7 +35,7 @@ POINTS = 10_000_000  # of a wholly discrete problem
 STEP = 1e-6  # of the central differences
 FEW = 4  # variables that the method of Nelder and Mead still serves well
 STARTS = 12  # of SLSQP for each seed
-HOPS = 60  # of a basin hopping, without a gain, before it ends
+HOPS = 15  # without a gain for each variable, before a basin hopping ends
 RESULTS = Path(__file__).with_name("results.md")
 HEAD = "| problem | kept | found | gap | how | s |\n|---|---|---|---|---|---|\n"
 SLACK = 1e-9  # of a limit, relative to its slope: SLSQP stops a little outside
@@ -206,16 +207,20 @@ class Search:
         return self.best
 
     def hop(self, rng: np.random.Generator) -> None:
-        """Descend from the best point with a few of its coordinates drawn anew.
+        """Descend from the best point with a few coordinates drawn anew or exchanged.
 
         Source: Wales & Doye 1997, J. Phys. Chem. A 101, basin hopping.
         """
-        idle = 0
-        while idle < HOPS:
-            before, y = self.best, self.x.copy()
-            picked = rng.permutation(len(y))[: rng.integers(1, 4)]
-            y[picked] = self.snap(rng.random(len(y)))[picked]
-            self.descend(y, 60)
+        idle, n = 0, len(self.dims)
+        while idle < HOPS * n:
+            before, u = self.best, (self.x - self.low) / self.span
+            picked = rng.permutation(n)[: rng.integers(1, 4)]
+            if rng.random() < 0.5 and n > 1:
+                i, j = rng.permutation(n)[:2]
+                u[[i, j]] = u[[j, i]]
+                picked = picked[: rng.integers(2)]
+            u[picked] = rng.random(len(picked))
+            self.descend(self.low + u * self.span, 60)
             gained = self.best < before - 1e-9 * abs(before)
             idle = 0 if gained else idle + 1
 

@@ -37,6 +37,7 @@ class Run:
     date: str = ""  # of its end, in UTC
     versions: dict[str, str] = field(default_factory=dict)
     best: Sequence[Any] = ()  # the best feasible design, empty where none is known
+    machine: str = ""  # its processor
 
     @property
     def key(self) -> Key:
@@ -136,18 +137,36 @@ class Appender:
 def load(paths: Iterable[str | Path]) -> dict[Key, Run]:
     """Return the runs of files and of all result files in folders.
 
-    Of runs with the same key the last one counts. A torn last line is left out.
+    Of runs with the same key in a file the last one counts. A torn last line is left
+    out.
 
     Raises:
-        BenchError: when a file is missing or holds something else.
+        BenchError: when a file is missing or holds something else, or when two files
+            have different runs with the same key.
     """
-    return {run.key: run for path in paths for run in _read(Path(path))}
+    runs: dict[Key, Run] = {}
+    origin: dict[Key, Path] = {}
+    for path in (file for given in paths for file in _files(Path(given))):
+        own = {run.key: run for run in _read(path)}
+        for key, run in own.items():
+            if key in runs and not np.array_equal(run.f, runs[key].f, equal_nan=True):
+                problem, method, seed = key
+                raise BenchError(
+                    f"{origin[key]} and {path} have different runs of {method} on "
+                    f"{problem} with seed {seed}: name one of the files."
+                )
+        runs |= own
+        origin |= dict.fromkeys(own, path)
+    return runs
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.iterdir() if p.suffix in (".jsonl", ".csv"))
 
 
 def _read(path: Path) -> list[Run]:
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in (".jsonl", ".csv"))
-        return [run for file in files for run in _read(file)]
     if not path.exists():
         raise BenchError(f"{path} does not exist: run `pfnbo bench {path}` first.")
     return _read_csv(path) if path.suffix == ".csv" else _read_lines(path)

@@ -5,10 +5,14 @@ goes to its standard error. It ends with its input, also in the middle of a run,
 it never outlives the command that started it.
 """
 
+import functools
 import json
 import os
+import platform
 import queue
 import random
+import re
+import subprocess
 import sys
 import threading
 import traceback
@@ -20,6 +24,7 @@ from typing import IO, Any
 
 import numpy as np
 
+import pfnbo
 from pfnbo import problems
 from pfnbo.bench.methods import METHODS, label, load
 from pfnbo.bench.results import Run, columns, line
@@ -63,6 +68,7 @@ def execute(problem: str, method: str, seed: int, trials: int, initial: int) -> 
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(method),
         best=min(feasible, key=lambda row: row.f).point if feasible else (),
+        machine=_processor(),
     )
 
 
@@ -98,6 +104,29 @@ def _peak() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, else kB
 
 
+@functools.cache
+def _processor() -> str:
+    """Return the name of the processor, of its kind where the system tells no more."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        facts = ""
+    named = re.search(r"^model name\s*: (.+)$", facts, re.MULTILINE)
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+@functools.cache
+def _commit() -> str:
+    """Return the last commit of the package, nothing where it is no checkout."""
+    command = ["git", "log", "-1", "--format=%h", "--", "."]
+    folder = Path(pfnbo.__file__).parent
+    try:
+        told = subprocess.run(command, cwd=folder, capture_output=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return told.stdout.decode().strip() if told.returncode == 0 else ""
+
+
 def _versions(method: str) -> dict[str, str]:
     name = method.partition(":")[0]
     own = METHODS[name].package.split() if name in METHODS else []
@@ -107,6 +136,7 @@ def _versions(method: str) -> dict[str, str]:
             told[package] = version(package)
         except PackageNotFoundError:  # used from a folder
             told[package] = "not installed"
+    told["pfnbo"] += f" ({_commit()})" if _commit() else ""
     return told
 
 

@@ -48,11 +48,7 @@ def convergence(comparison: Comparison, problem: str) -> Chart:
     for method in comparison.methods:
         curves = comparison.curves(problem, method)
         if len(curves):
-            quartiles = np.quantile(curves, (0.25, 0.5, 0.75), axis=0, method="lower")
-            low, middle, high = np.maximum(quartiles, FLOOR)
-            middle = np.where(np.isfinite(middle), middle, np.nan)
-            trials = np.arange(1.0, len(middle) + 1)
-            series.append(Series(method, trials, middle, low, high))
+            series.append(_quartiles(method, curves))
     return Chart(
         f"convergence_{problem}",
         "Gap to the best known design",
@@ -61,6 +57,35 @@ def convergence(comparison: Comparison, problem: str) -> Chart:
         tuple(series),
         log_y=True,
     )
+
+
+def relative(comparison: Comparison) -> Chart:
+    """Return the gap in units of random search's, its quartiles over problems.
+
+    It has no series where random search was not run.
+    """
+    series = []
+    for method in comparison.methods if comparison.random else ():
+        ratios = comparison.ratios(method)
+        if len(ratios):
+            series.append(_quartiles(method, ratios))
+    return Chart(
+        "relative",
+        "Gap relative to random search",
+        "evaluations",
+        f"gap / {comparison.random}, median of problems, with quartiles",
+        tuple(series),
+        log_y=True,
+    )
+
+
+def _quartiles(method: str, curves: np.ndarray) -> Series:
+    """Return the median of curves (n, trials) with a band."""
+    quartiles = np.quantile(curves, (0.25, 0.5, 0.75), axis=0, method="lower")
+    low, middle, high = np.maximum(quartiles, FLOOR)
+    middle = np.where(np.isfinite(middle), middle, np.nan)
+    trials = np.arange(1.0, len(middle) + 1)
+    return Series(method, trials, middle, low, high)
 
 
 def feasibility(comparison: Comparison, problem: str = "") -> Chart:
@@ -155,6 +180,7 @@ def overview(comparison: Comparison) -> list[Chart]:
     return [
         solved(comparison),
         profile(comparison),
+        relative(comparison),
         speed(comparison),
         feasibility(comparison),
     ]

@@ -1,7 +1,7 @@
 """The runs of a report and the scores that its tables and figures share."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -36,9 +36,11 @@ class Comparison:
         trials: evaluations to count; the most common number when left out. Shorter runs
             are left out.
 
+    Where no problem and seed has a run of every method, those with the fewest runs are
+    left out.
+
     Raises:
-        BenchError: when no run is left, or no pair of problem and seed that every
-            method has run.
+        BenchError: when no run is left, or no two methods share a problem and seed.
     """
 
     def __init__(self, runs: Mapping[Key, Run], trials: int | None = None) -> None:
@@ -51,6 +53,8 @@ class Comparison:
                 f"no run of {self.trials} evaluations: `pfnbo bench` makes them."
             )
         self.left_out = len(runs) - len(kept)
+        self.strangers = _strangers(kept)
+        kept = {k: r for k, r in kept.items() if k[1] not in self.strangers}
         self.runs = {key: run.first(self.trials) for key, run in kept.items()}
         self.problems = tuple(sorted({p for p, _, _ in kept}))
         self.seeds = tuple(sorted({s for _, _, s in kept}))
@@ -60,11 +64,6 @@ class Comparison:
         }
         self.finals = {key: float(curve[-1]) for key, curve in self.regrets.items()}
         self.table = Table.of(self.finals)
-        if not self.table.pairs:
-            raise BenchError(
-                f"no problem and seed that each of {self.table.methods} has run: run "
-                "the rest with `pfnbo bench`, or choose some by --methods."
-            )
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -81,8 +80,20 @@ class Comparison:
         """Whether each method may be as good as the first one, adjusted after Holm."""
         columns = dict(zip(self.table.methods, self.table.values.T, strict=True))
         first, *others = self.methods
-        p = [paired_test(columns[first], columns[other]) for other in others]
+        names = [problem for problem, _ in self.table.pairs]
+        p = [paired_test(columns[first], columns[other], names) for other in others]
         return dict(zip(others, holm(p).tolist(), strict=True))
+
+    def p_values_on(self, problem: str) -> dict[str, float]:
+        """Return the same by the seeds of one problem that each shares with the first.
+
+        Methods that share none are left out.
+        """
+        ends = {key: end for key, end in self.finals.items() if key[0] == problem}
+        first, *others = self.methods
+        shared = {other: Table.of(ends, (first, other)) for other in others}
+        p = {m: paired_test(*t.values.T) for m, t in shared.items() if t.pairs}
+        return dict(zip(p, holm(list(p.values())).tolist(), strict=True))
 
     @cached_property
     def areas(self) -> Table:
@@ -143,12 +154,20 @@ class Comparison:
         """Return the median gap in units of random search's, over the problems."""
         if not self.random:
             return np.nan
-        ratios = []
+        ratios = self.ratios(method)[:, -1]
+        return float(np.median(ratios)) if len(ratios) else np.nan
+
+    def ratios(self, method: str) -> np.ndarray:
+        """Return median gaps in units of random search's, (problems, trials).
+
+        Problems that either has not run are left out.
+        """
+        found = [np.zeros((0, self.trials))]
         for problem in self.problems:
             base, own = (self.curves(problem, m) for m in (self.random, method))
             if len(base) and len(own):
-                ratios.append(np.median(relative_to_random(own, base)[:, -1]))
-        return float(np.median(ratios)) if ratios else np.nan
+                found.append(np.median(relative_to_random(own, base), axis=0)[None])
+        return np.concatenate(found)
 
     def improvement(self, problem: str, method: str) -> float:
         """Return by how many percent the mean is below that of random search.
@@ -197,6 +216,21 @@ class Comparison:
             ]
             start = float(max((c[0] for c in seen if len(c)), default=1.0))
         return area_under_curve(curve, start)
+
+
+def _strangers(keys: Collection[Key]) -> dict[str, int]:
+    """Return methods to leave out so that the others share a pair, with their runs."""
+    counts = Counter(method for _, method, _ in keys)
+    ordered = [method for method, _ in counts.most_common()]
+    for n in range(len(ordered), 0, -1):
+        if Table.of(dict.fromkeys(keys, 0.0), ordered[:n]).pairs:
+            break
+    if n == 1 < len(ordered):
+        raise BenchError(
+            f"no problem and seed that two of {sorted(counts)} have run: run the rest "
+            "with `pfnbo bench`, or choose some by --methods."
+        )
+    return {method: counts[method] for method in ordered[n:]}
 
 
 def middle(values: list[float]) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, yeojohnson
 
+import pfnbo
 from pfnbo import problems
 from pfnbo.bench.methods import METHODS, label, load, ours, scbo
 from pfnbo.bench.trace import Trace, shared_design, violation
@@ -36,8 +37,9 @@ while True:
         break
     assert set(json.loads(answer)) == {"f", "g"}
 """
-SLOW = ("pfnbo_network", "pfn_cei")  # to compile
-CHEAP = [name for name in METHODS if name not in SLOW]
+
+# The programs of "pfnbo" with another model, which take minutes to compile.
+CHEAP = [name for name in METHODS if name != "pfnbo_network"]
 
 
 @pytest.mark.filterwarnings("default")  # those of other libraries are theirs
@@ -101,6 +103,12 @@ def test_settings_reach_the_method(monkeypatch):
     assert (seen["acquisition"], seen["noise"]) == ("ucb", 0.0)
     load("pfnbo_network")(problem, np.zeros((0, 2)), 3, 1)
     assert type(seen["surrogate"]).__name__ == "PFN"
+
+
+def test_every_surrogate_can_be_compared():
+    made = {type(make()).__name__ for make in ours.SURROGATES.values()}
+    fitted = {n for n in pfnbo.__all__ if hasattr(getattr(pfnbo, n), "fit")}
+    assert fitted - {"PFNRegressor"} <= made
 
 
 def test_a_penalty_lies_above_the_design_and_grows_with_the_violation():

@@ -75,6 +75,16 @@ def test_the_last_run_of_a_key_counts(tmp_path):
     assert load([path])["p", "random", 0].f[-1] == 1.0
 
 
+def test_different_runs_of_one_key_in_two_files_are_refused(tmp_path):
+    one, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write(one, make_run(0), make_run(1))
+    write(other, make_run(1), make_run(2))
+    assert len(load([tmp_path])) == 3  # a copy does no harm
+    write(other, make_run(0, f=(3.0, 2.0, 1.0)))
+    with pytest.raises(BenchError, match=r"a.jsonl and .*b.jsonl .* seed 0: name one"):
+        load([one, other])
+
+
 def test_two_writers_do_not_mix(tmp_path):
     pytest.importorskip("fcntl")
     path = tmp_path / "r.jsonl"

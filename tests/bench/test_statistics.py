@@ -136,6 +136,18 @@ def test_the_paired_test_is_that_of_scipy_and_takes_infinities():
     assert paired_test(a, a) == 1
 
 
+def test_the_paired_test_counts_each_problem_once_on_its_own_scale():
+    names = [f"p{i}" for i in range(7) for _ in range(4)]
+    a, b = np.random.default_rng(3).random((2, 28))
+    wins = np.sign(a - b).reshape(7, 4).mean(axis=1)
+    expected = stats.wilcoxon(wins).pvalue
+    assert paired_test(a, b, names) == pytest.approx(expected)
+    scales = np.repeat(10.0 ** np.arange(7), 4)
+    assert paired_test(a * scales, b * scales, names) == pytest.approx(expected)
+    assert paired_test(a, a + scales, names) == pytest.approx(2 / 2**7)
+    assert paired_test(a, b, ["p"] * 28) == paired_test(a, b)
+
+
 def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
     np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])

@@ -10,6 +10,7 @@ from pfnbo.problems.interfaces import _unindexed, bounds
 from pfnbo.space import Space
 
 MIXED = ("pressure_vessel", "gear_train", "stepped_cantilever_mixed", "speed_reducer")
+WORDS = "tfbind8"
 
 
 def test_scipy_solves_a_problem_by_its_callables():
@@ -31,12 +32,12 @@ def test_words_have_no_bounds():
     assert problems.get("branin").bounds.tolist() == [[-5, 10], [0, 15]]
 
 
-@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("name", [*MIXED, WORDS])
 def test_optuna_meets_every_legal_value(name):
     optuna = pytest.importorskip("optuna")
     problem = problems.get(name)
     shape = problem.as_optuna()
-    best = dict(zip(problem.space.names, problem.x_star.tolist(), strict=True))
+    best = problem.point(problem.x_star.tolist())
     for key, distribution in shape.search_space.items():
         assert distribution._contains(distribution.to_internal_repr(best[key]))
     assert shape.evaluate(best) == pytest.approx(problem.f_star)
@@ -64,7 +65,7 @@ def test_pymoo_solves_a_continuous_problem():
     assert found.CV[0] == 0
 
 
-@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("name", [*MIXED, WORDS])
 def test_pymoo_meets_legal_values_only(name):
     pytest.importorskip("pymoo")
     from pymoo.core.mixed import MixedVariableGA

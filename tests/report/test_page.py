@@ -10,6 +10,7 @@ import pytest
 from pfnbo.bench.results import Appender, Run
 from pfnbo.cli import main
 from pfnbo.errors import BenchError
+from pfnbo.report import charts
 from pfnbo.report.comparison import Comparison
 from pfnbo.report.page import page
 from pfnbo.report.svg import ticks
@@ -145,6 +146,44 @@ def test_runs_that_share_nothing_are_refused():
     apart = [make_run("gomez3", "cma", 0, 1), make_run("gomez3", "random", 1, 1)]
     with pytest.raises(BenchError, match="--methods"):
         Comparison({run.key: run for run in apart})
+
+
+def test_methods_without_a_shared_run_are_left_out_and_told():
+    stranger = make_run("elsewhere", "pymoo", 0, 1)
+    comparison = Comparison(make_runs() | {stranger.key: stranger})
+    assert comparison.strangers == {"pymoo": 1}
+    assert "pymoo" not in comparison.methods and len(comparison.methods) == 5
+    assert comparison.problems == ("gomez3", "unheard")
+    assert "run of every method: pymoo (1 run)" in page(comparison)
+    assert not Comparison(make_runs()).strangers
+
+
+def test_problems_have_tests_of_their_own():
+    comparison = Comparison(make_runs())
+    p = comparison.p_values_on("gomez3")
+    assert list(p) == list(comparison.methods[1:])
+    assert min(p.values()) > 0.06  # three seeds tell no more
+    many = [
+        make_run("gomez3", method, seed, quality, trials=40)
+        for method, quality in (("cma", 4), ("random", 0.5))
+        for seed in range(7)
+    ]
+    late = make_run("unheard", "cma", 0, 4, trials=40)
+    comparison = Comparison({run.key: run for run in [*many, late]})
+    assert comparison.p_values_on("gomez3") == {"random": pytest.approx(2 / 2**7)}
+    assert comparison.p_values_on("unheard") == {}
+
+
+def test_gaps_relative_to_random_search_by_hand():
+    runs = [make_run("gomez3", m, 0, 1) for m in ("cma", "random")]
+    f_star = Comparison({run.key: run for run in runs}).f_star["gomez3"]
+    for run, factor in zip(runs, (0.5, 1.0), strict=True):
+        run.f[:] = f_star + factor * np.arange(12, 0, -1)
+    chart = charts.relative(Comparison({run.key: run for run in runs}))
+    halves = {series.method: series.y for series in chart.series}
+    np.testing.assert_allclose(halves["cma"], [1, 1] + [0.5] * 10)  # none, and half
+    np.testing.assert_array_equal(halves["random"], 1)
+    assert not charts.relative(Comparison({runs[0].key: runs[0]})).series
 
 
 def test_ticks_are_round_and_within():

@@ -15,6 +15,7 @@ from pfnbo.problems.problem import Problem
 from pfnbo.views import standardize
 
 SURROGATES = {
+    "cascade": lambda: pfnbo.Cascade(pfnbo.HMC()),
     "default": lambda: None,
     "dkl": pfnbo.DKL,
     "ensemble": pfnbo.Ensemble,
@@ -25,7 +26,9 @@ SURROGATES = {
     "neural_linear": pfnbo.NeuralLinear,
     "nngp": pfnbo.NNGP,
     "pfn": pfnbo.PFN,
+    "recalibrated": lambda: pfnbo.Recalibrated(pfnbo.GP()),
     "saas": pfnbo.SAAS,
+    "scale_mixture": pfnbo.ScaleMixture,
     "sghmc": pfnbo.SGHMC,
     "sparse": pfnbo.SparseVI,
     "student": pfnbo.TProcess,
