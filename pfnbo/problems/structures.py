@@ -15,7 +15,7 @@ from pfnbo.problems.problem import Result, floats, register
     x_star=(0.7886751294213, 0.408248305102),
     f_star=263.895843376,
     source="Nowacki 1974",
-    remarks="in the constraints an area below 1e-5 counts as 1e-5",
+    remarks="an area below 1e-5 counts as 1e-5",
 )
 def three_bar_truss(x: np.ndarray) -> Result:
     """Volume (cm^3) of a symmetric truss of three bars under a stress limit.
@@ -25,8 +25,8 @@ def three_bar_truss(x: np.ndarray) -> Result:
 
     Source: Nowacki 1974; Ray & Liew 2003.
     """
-    f = 100 * (2 * sqrt(2) * x[0] + x[1])
-    x1, x2 = np.maximum(x, 1e-5)
+    x1, x2 = np.maximum(x, 1e-5)  # no stress is finite without bars
+    f = 100 * (2 * sqrt(2) * x1 + x2)
     q = sqrt(2) * x1**2 + 2 * x1 * x2
     g1 = 2 * (sqrt(2) * x1 + x2) / q - 2
     g2 = 2 * x2 / q - 2
