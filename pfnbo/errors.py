@@ -36,7 +36,7 @@ class TellError(PfnboError, ValueError):
 
 
 class ProblemError(PfnboError, ValueError):
-    """No benchmark problem has this name."""
+    """No benchmark problem has this name, or its fidelity or table can't be had."""
 
 
 class CheckpointError(PfnboError, ValueError):
