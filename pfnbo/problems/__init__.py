@@ -6,8 +6,10 @@ Each is in physical units and knows its space, its best design and its source::
     f, g = problem(problem.x_star)
 
 The families `ackley`, `rosenbrock`, `levy`, `griewank`, `michalewicz` and
-`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`, and
-`xgboost0` to `xgboost47` are tables of tuning XGBoost.
+`styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`.
+The cheap levels of `branin_adjustable0` to `branin_adjustable100`, and of
+`hartmann_adjustable` alike, are as faithful as the number says; `xgboost0` to
+`xgboost47` are tables of tuning XGBoost.
 Sets of problems to compare on have names too: `suite("pfn4sbo")`, all in `SUITES`.
 """
 
@@ -21,6 +23,9 @@ from pfnbo.errors import ProblemError
 from pfnbo.problems import (  # noqa: F401
     drives,
     fidelity,
+    fidelity_adjustable,
+    fidelity_branin,
+    fidelity_engineering,
     functions,
     keane,
     machine,
@@ -34,6 +39,7 @@ from pfnbo.problems import (  # noqa: F401
     truss,
     vibration,
 )
+from pfnbo.problems.fidelity_adjustable import branin_adjustable, hartmann_adjustable
 from pfnbo.problems.problem import REGISTRY, SIMULATED, Problem
 from pfnbo.problems.suites import SUITES
 from pfnbo.problems.synthetic import (
@@ -51,9 +57,11 @@ __all__ = [
     "SUITES",
     "Problem",
     "ackley",
+    "branin_adjustable",
     "constrained",
     "get",
     "griewank",
+    "hartmann_adjustable",
     "levy",
     "michalewicz",
     "names",
@@ -65,15 +73,15 @@ __all__ = [
 ]
 
 
-_FAMILIES = {**FAMILIES, "xgboost": tables.xgboost}
-_DEFAULTS = (*DEFAULTS, ("xgboost", 34))
+_FAMILIES = {**FAMILIES, **fidelity_adjustable.FAMILIES, "xgboost": tables.xgboost}
+_DEFAULTS = (*DEFAULTS, *fidelity_adjustable.DEFAULTS, ("xgboost", 34))
 
 
 def get(name: str) -> Problem:
     """Return the problem of that name.
 
     Args:
-        name: one of `names()`, or a family with its number of variables: "ackley20".
+        name: one of `names()`, or a family with its number: "ackley20".
 
     Raises:
         ProblemError: when there is none, proposing the nearest name, or when its

@@ -5,12 +5,13 @@ optimiser that meets one outcome at a time evaluates `problem.nature.fn(x, w)`.
 """
 
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 
 from pfnbo.dimensions import Float
 from pfnbo.problems.problem import Formula, Nature, Result, register
-from pfnbo.problems.synthetic import NONE, branin
+from pfnbo.problems.synthetic import NONE, branin, six_hump_camel
 
 
 def risk(values: np.ndarray, nature: Nature) -> float:
@@ -144,3 +145,63 @@ def branin_williams_cvar(x: np.ndarray) -> Result:
     Source: Cakmak et al. 2020, NeurIPS, arXiv 2007.05554.
     """
     return over(CVAR, x)
+
+
+CAMEL_LOW, CAMEL_HIGH = np.array([-3.0, -2.0]), np.array([3.0, 2.0])
+
+
+def _moved_camel(x: np.ndarray, w: np.ndarray) -> float:
+    return six_hump_camel(np.clip(x + w, CAMEL_LOW, CAMEL_HIGH))[0]
+
+
+# Middles of eight equally likely parts of a standard normal variable.
+NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 8) for i in range(8)])
+CAMEL_W = np.array([(0.3 * a, 0.2 * b) for a in NORMAL for b in NORMAL])
+CAMEL = Nature(_moved_camel, CAMEL_W, np.full(64, 1 / 64), "var", 0.8)
+
+
+@register(
+    {"x1": Float(-3, 3), "x2": Float(-2, 2)},
+    x_star=(0.12943780102319163, -0.6243023438978843),
+    f_star=-0.240250440542812,
+    source="Cakmak et al. 2020 (tutorial of BoTorch)",
+    remarks="64 outcomes of a normal error of 5 % of the range, within the box; two "
+    "global optima, each the negative of the other",
+    nature=CAMEL,
+)
+def six_hump_camel_var(x: np.ndarray) -> Result:
+    """Value at risk (0.8) of the six-hump camel's back where the design is missed.
+
+    Args:
+        x: x1 in -3..3, x2 in -2..2; the errors are about 0.3 and 0.2.
+
+    Source: Cakmak et al. 2020, NeurIPS, arXiv 2007.05554.
+    """
+    return over(CAMEL, x)
+
+
+def _branin_of(x: np.ndarray, w: np.ndarray) -> float:
+    return branin(np.concatenate([x, w]))[0]
+
+
+BRANIN_W = (np.arange(16)[:, None] + 0.5) * 15 / 16
+BRANIN = Nature(_branin_of, BRANIN_W, np.full(16, 1 / 16), "cvar", 0.7)
+
+
+@register(
+    {"x1": Float(-5, 10)},
+    x_star=(-1.37750628790615,),
+    f_star=55.27707451388525,
+    source="Cakmak et al. 2020 (tutorial of BoTorch)",
+    remarks="sixteen outcomes of x2, the middles of equal parts of 0..15",
+    nature=BRANIN,
+)
+def branin_cvar(x: np.ndarray) -> Result:
+    """Conditional value at risk (0.7) of Branin's function where nature chooses x2.
+
+    Args:
+        x: x1 in -5..10.
+
+    Source: Cakmak et al. 2020, NeurIPS, arXiv 2007.05554.
+    """
+    return over(BRANIN, x)

@@ -27,15 +27,20 @@ SUITES: dict[str, tuple[str, ...]] = {
         *("coil_spring_mixed", "gear_train", "stepped_cantilever_mixed"),
         *("car_side_impact", "disk_clutch", "batch_plant", "process_synthesis7"),
     ),
-    # From misleading to almost faithful cheap levels, then two simulators.
+    # First those that tell methods apart, from misleading to helpful cheap levels; then
+    # two simulators, and cheap levels that tell nearly all.
     "fidelity": (
-        *("forrester_misleading", "branin_fidelity", "paciorek_fidelity"),
-        *("forrester_fidelity", "bohachevsky_fidelity", "heterogeneous_fidelity"),
-        *("portal_frame", "shock_isolator"),
+        *("forrester_misleading", "branin_adjustable60", "branin_unrelated"),
+        *("branin_fidelity", "branin_three_levels", "paciorek_fidelity"),
+        *("hartmann_adjustable70", "forrester_fidelity", "six_hump_camel_fidelity"),
+        *("branin_augmented", "himmelblau_fidelity", "bohachevsky_fidelity"),
+        *("heterogeneous_fidelity", "hartmann6_fidelity", "booth_fidelity"),
+        *("forrester_jump", "portal_frame", "shock_isolator"),
+        *("wing_weight_fidelity", "currin_fidelity", "borehole_fidelity"),
     ),
     "robust": (
-        *("bertsimas_worst", "branin_williams_mean"),
-        *("branin_williams_var", "branin_williams_cvar"),
+        *("bertsimas_worst", "six_hump_camel_var", "branin_cvar"),
+        *("branin_williams_mean", "branin_williams_var", "branin_williams_cvar"),
     ),
     # Measured or simulated by others; the tasks of XGBoost on which they test.
     "tables": (

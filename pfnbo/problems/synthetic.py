@@ -34,6 +34,7 @@ P6 = 1e-4 * np.array(
         [4047, 8828, 8732, 5743, 1091, 381],
     ]
 )
+SIX_HUMP_CAMEL_X = (0.08984201310031806, -0.7126564030207396)
 HARTMANN6_X = (
     0.20168951265373836,
     0.15001069182345797,
@@ -59,9 +60,39 @@ def branin(x: np.ndarray) -> Result:
 
     Source: Branin 1972; Dixon & Szego 1978.
     """
+    return branin_valley(x) ** 2 + 10 * (1 - 1 / (8 * pi)) * cos(x[0]) + 10, NONE
+
+
+def branin_valley(x: np.ndarray) -> float:
+    """Return the distance along x2 from the floor of the valley of Branin's function.
+
+    Args:
+        x: x1 in -5..10, x2 in 0..15.
+
+    Source: Branin 1972; Dixon & Szego 1978.
+    """
     x1, x2 = x
-    valley = x2 - 5.1 / (4 * pi**2) * x1**2 + 5 / pi * x1 - 6
-    return valley**2 + 10 * (1 - 1 / (8 * pi)) * cos(x1) + 10, NONE
+    return x2 - 5.1 / (4 * pi**2) * x1**2 + 5 / pi * x1 - 6
+
+
+@register(
+    {"x1": Float(-3, 3), "x2": Float(-2, 2)},
+    x_star=SIX_HUMP_CAMEL_X,
+    f_star=-1.0316284534898774,
+    source="Dixon & Szego 1978",
+    remarks="two global optima, each the negative of the other",
+)
+def six_hump_camel(x: np.ndarray) -> Result:
+    """Camel's back with six humps: a polynomial of two variables with six minima.
+
+    Args:
+        x: x1 in -3..3, x2 in -2..2.
+
+    Source: Dixon & Szego 1978.
+    """
+    x1, x2 = x
+    ends = (4 - 2.1 * x1**2 + x1**4 / 3) * x1**2
+    return ends + x1 * x2 + (4 * x2**2 - 4) * x2**2, NONE
 
 
 @register(

@@ -23,7 +23,9 @@ VALUES = json.loads(Path(__file__).with_name("values.json").read_text())
 COUNTS = {
     "ackley_constrained10": (10, 2),
     "batch_plant": (10, 10),
+    "borehole_fidelity": (8, 0),
     "branin": (2, 0),
+    "branin_cvar": (1, 0),
     "car_side_impact": (11, 10),
     "gear_train": (4, 0),
     "hartmann6_constrained": (6, 1),
@@ -39,6 +41,7 @@ COUNTS = {
     "truss10_static": (10, 18),
     "welded_beam": (4, 7),
     "welded_beam_deb": (4, 5),
+    "wing_weight_fidelity": (10, 0),
 }
 PROBLEMS = [problems.get(name) for name in NAMES]
 every = pytest.mark.parametrize("problem", PROBLEMS, ids=NAMES)
@@ -263,7 +266,10 @@ def test_unknown_name_proposes_the_nearest():
         problems.get("zzz")
 
 
-@pytest.mark.parametrize("name", ["ackley0", "rosenbrock1", "ackley", "branin2", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["ackley0", "rosenbrock1", "ackley", "branin2", "branin_adjustable101", ""],
+)
 def test_names_without_a_problem(name):
     with pytest.raises(ProblemError):
         problems.get(name)
