@@ -19,7 +19,7 @@ from pfnbo.space import Space
 from pfnbo.surrogates.gp import GP
 
 if TYPE_CHECKING:
-    from pfnbo import calibration
+    from pfnbo import calibration, problems
     from pfnbo.regressor import PFNRegressor
     from pfnbo.result import Result
     from pfnbo.surrogates.cascade import Cascade
@@ -75,6 +75,7 @@ __all__ = [
     "WeightPrior",
     "calibration",
     "optimize",
+    "problems",
 ]
 
 
@@ -101,8 +102,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "calibration":
-        return importlib.import_module("pfnbo.calibration")
+    if name in ("calibration", "problems"):
+        return importlib.import_module(f"pfnbo.{name}")
     home = next((home for home, names in _HOMES.items() if name in names), None)
     if home is None:
         raise AttributeError(f"module 'pfnbo' has no attribute {name!r}")

@@ -167,13 +167,16 @@ def _eval(args: argparse.Namespace) -> int:
 
 
 def _problems(args: argparse.Namespace) -> int:
-    rows = [("problem", "variables", "constraints", "best known")]
-    for name in problems.names():
-        problem = problems.get(name)
-        rows.append(
-            (name, str(problem.dim), str(problem.n_constraints), _g(problem.f_star))
-        )
+    head = ("problem", "variables", "constraints", "levels", "best known")
+    rows: list[tuple[str, ...]] = [head]
+    every = [*map(problems.get, problems.names()), *problems.SIMULATED.values()]
+    for problem in every:
+        sizes = problem.dim, problem.n_constraints, len(problem.costs)
+        needs = f", needs {problem.needs}" if problem.needs else ""
+        rows.append((problem.name, *map(str, sizes), _g(problem.f_star) + needs))
     print("\n".join(_aligned(rows)))
+    print(f"\nnames that take another number: {', '.join(problems.families())}")
+    print(f"sets: {', '.join(problems.SUITES)}")
     return 0
 
 

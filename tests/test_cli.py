@@ -17,9 +17,13 @@ def test_problems_lists_every_problem_with_its_size(capsys):
     assert main(["problems"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split()[0] == "problem"
-    assert [line.split()[0] for line in lines] == list(problems.names())
-    beam = next(line.split() for line in lines if line.startswith("welded_beam "))
-    assert beam[1:] == ["4", "7", "1.7248523"]
+    *lines, empty, families, sets = lines
+    names = [*problems.names(), *problems.SIMULATED]
+    assert [line.split()[0] for line in lines] == names
+    told = {line.split()[0]: line.split()[1:] for line in lines}
+    assert told["welded_beam"] == ["4", "7", "1", "1.7248523"]
+    assert told["airfoil"][2] == "8" and told["airfoil"][-2:] == ["needs", "neuralfoil"]
+    assert not empty and "xgboost34" in families and "pfn4sbo" in sets
 
 
 def test_unknown_problem_is_one_line_on_stderr():

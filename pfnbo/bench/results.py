@@ -149,15 +149,21 @@ def load(paths: Iterable[str | Path]) -> dict[Key, Run]:
     for path in (file for given in paths for file in _files(Path(given))):
         own = {run.key: run for run in _read(path)}
         for key, run in own.items():
-            if key in runs and not np.array_equal(run.f, runs[key].f, equal_nan=True):
+            if key in runs and not _alike(run, runs[key]):
                 problem, method, seed = key
+                sizes = f"{runs[key].trials} and {run.trials} evaluations"
                 raise BenchError(
-                    f"{origin[key]} and {path} have different runs of {method} on "
-                    f"{problem} with seed {seed}: name one of the files."
+                    f"{origin[key]} and {path} have different runs, of {sizes}, of "
+                    f"{method} on {problem} with seed {seed}: name one of the files."
                 )
         runs |= own
         origin |= dict.fromkeys(own, path)
     return runs
+
+
+def _alike(a: Run, b: Run) -> bool:
+    values = ((getattr(a, c), getattr(b, c)) for c in ("f", "violation"))
+    return all(np.array_equal(*pair, equal_nan=True) for pair in values)
 
 
 def _files(path: Path) -> list[Path]:

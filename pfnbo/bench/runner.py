@@ -82,7 +82,7 @@ class Plan:
             )
         for method in self.methods:
             if not is_command(method):
-                check(method)
+                check(method, here=label(method) not in self.pythons)
         self._check_pythons()
         names = list(dict.fromkeys(n for word in self.problems for n in _names(word)))
         sizes = self.trials, self.initial
@@ -135,14 +135,22 @@ def run(
 
 
 def missing(jobs: Sequence[Job], path: Path) -> list[Job]:
-    """Return the jobs whose runs, with as large a design, a file does not hold yet."""
+    """Return the jobs whose runs a file does not hold yet.
+
+    Raises:
+        BenchError: when it holds one of another design.
+    """
     held = load([path])
 
     def done(job: Job) -> bool:
         found = held.get((job.problem, label(job.method), job.seed))
-        if found is None or found.initial != job.initial:
-            return False
-        return found.trials >= job.trials
+        if found is not None and found.initial != job.initial:
+            raise BenchError(
+                f"{path} has a run of {label(job.method)} on {job.problem}, seed "
+                f"{job.seed}, from a design of {found.initial} and not {job.initial}: "
+                "name another file."
+            )
+        return found is not None and found.trials >= job.trials
 
     return [job for job in jobs if not done(job)]
 
@@ -234,7 +242,12 @@ class _Worker:
 
 
 def _names(word: str) -> Sequence[str]:
-    return SETS[word]() if word in SETS else [problems.get(word).name]
+    names = SETS[word]() if word in SETS else [problems.get(word).name]
+    if not names:
+        raise BenchError(
+            f"no simulator of {word!r} is installed: pip install 'pfnbo[simulators]'"
+        )
+    return names
 
 
 def _bar(outcomes: Iterator[Any], total: int, progress: bool) -> Any:

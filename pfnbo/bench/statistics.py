@@ -148,7 +148,7 @@ def bootstrap(
 def _by_problem(
     values: np.ndarray, problems: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return sums and numbers of the rows of each problem, of each row of a single one.
+    """Return sums and numbers of rows by problem, or by row where there is one problem.
 
     Returns:
         `(problems, ...)` and `(problems,)`.
@@ -157,7 +157,7 @@ def _by_problem(
         _, own = np.unique(problems, return_inverse=True)
     else:
         own = np.arange(len(values))
-    sums = np.zeros((own.max(initial=-1) + 1, *values.shape[1:]))
+    sums = np.zeros((own.max() + 1, *values.shape[1:]))
     np.add.at(sums, own, values)
     return sums, np.bincount(own)
 
@@ -170,10 +170,9 @@ def paired_test(a: np.ndarray, b: np.ndarray, problems: Sequence[str] = ()) -> f
     Args:
         a: scores on pairs `(n,)`.
         b: scores on the same pairs.
-        problems: of each pair. Where there are several, each counts once, by how much
-            more often a is ahead over its seeds than b: gaps of different problems
-            share no scale, and seeds of one are no problems of their own. Source:
-            Demsar 2006, J. Machine Learning Research 7.
+        problems: of each pair. Where there are several, each counts once (Demsar 2006,
+            J. Machine Learning Research 7), here by how much more often over its seeds
+            b is ahead than a: gaps of different problems share no scale.
     """
     from scipy.stats import wilcoxon
 

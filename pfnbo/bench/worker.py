@@ -36,6 +36,7 @@ ALWAYS = ("pfnbo", "jax", "numpy", "scipy")
 
 def main() -> None:
     """Answer jobs until the input ends."""
+    _commit()  # before a long run, in which another may be made
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a method that prints would break the protocol
     for job in _jobs(sys.stdin):
@@ -97,6 +98,12 @@ def _forget_peak() -> None:
 def _peak() -> float:
     """Return the peak of the memory in MB, NaN where the system does not tell."""
     try:
+        # What `getrusage` tells on Linux begins with the peak of the parent.
+        told = Path("/proc/self/status").read_text()
+        return int(told.partition("VmHWM:")[2].split()[0]) / 1e3  # kB
+    except (OSError, IndexError):
+        pass
+    try:
         import resource
     except ImportError:  # not on Windows
         return float("nan")
@@ -117,11 +124,25 @@ def _processor() -> str:
 
 @functools.cache
 def _commit() -> str:
-    """Return the last commit of the package, nothing where it is no checkout."""
-    command = ["git", "log", "-1", "--format=%h", "--", "."]
-    folder = Path(pfnbo.__file__).parent
+    """Return the last commit of the package, with a + where files have changed since.
+
+    It is nothing where the package is no checkout.
+    """
+    commit = _git("log", "-1", "--format=%h", "--", ".")
+    changed = commit and _git("status", "--porcelain", "--", ".")
+    return commit + "+" * bool(changed)
+
+
+def _git(*words: str) -> str:
+    """Return what git says in the folder of the package, nothing where it fails."""
     try:
-        told = subprocess.run(command, cwd=folder, capture_output=True, timeout=10)
+        told = subprocess.run(
+            ["git", *words],
+            cwd=Path(pfnbo.__file__).parent,
+            stdin=subprocess.DEVNULL,  # ours has the jobs
+            capture_output=True,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return told.stdout.decode().strip() if told.returncode == 0 else ""

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +74,21 @@ def _run(args: argparse.Namespace) -> int:
 
 def _methods() -> str:
     from pfnbo.bench.methods import METHODS
+    from pfnbo.bench.methods.ours import SURROGATES
 
     width = max(map(len, METHODS))
-    return "\n".join(
+    lines = [
         f"{name:{width}}  {method.about}"
         + ("" if method.installed else f" (pip install {method.package})")
         for name, method in METHODS.items()
-    )
+    ]
+    named = textwrap.wrap(", ".join(SURROGATES), 76, break_on_hyphens=False)
+    lines += ["", "pfnbo:surrogate=NAME takes the name of a checkpoint or one of"]
+    return "\n".join(lines + ["  " + line for line in named])
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, found, path = text.partition("=")
+    name, found, path = text.rpartition("=")  # a name may have settings
     if not (name and found and path):
         raise BenchError(f"--python {text!r}: wanted METHOD=PATH.")
     return name, path

@@ -7,13 +7,14 @@ Each is in physical units and knows its space, its best design and its source::
 
 The families `ackley`, `rosenbrock`, `levy`, `griewank`, `michalewicz` and
 `styblinski_tang` take any number of variables: `ackley(20)` or `get("ackley20")`.
-The cheap levels of `branin_adjustable0` to `branin_adjustable100`, and of
-`hartmann_adjustable` alike, are as faithful as the number says; `xgboost0` to
+The number of `branin_adjustable0` to `branin_adjustable100`, and of
+`hartmann_adjustable` alike, changes how faithful their cheap level is; `xgboost0` to
 `xgboost47` are tables of tuning XGBoost.
 Sets of problems to compare on have names too: `suite("pfn4sbo")`, all in `SUITES`.
 """
 
 import difflib
+import functools
 import re
 from importlib.util import find_spec
 
@@ -55,10 +56,12 @@ from pfnbo.problems.synthetic import (
 
 __all__ = [
     "SUITES",
+    "SIMULATED",
     "Problem",
     "ackley",
     "branin_adjustable",
     "constrained",
+    "families",
     "get",
     "griewank",
     "hartmann_adjustable",
@@ -73,7 +76,11 @@ __all__ = [
 ]
 
 
-_FAMILIES = {**FAMILIES, **fidelity_adjustable.FAMILIES, "xgboost": tables.xgboost}
+_FAMILIES = {
+    **FAMILIES,
+    **fidelity_adjustable.FAMILIES,
+    "xgboost": functools.cache(tables.xgboost),
+}
 _DEFAULTS = (*DEFAULTS, *fidelity_adjustable.DEFAULTS, ("xgboost", 34))
 
 
@@ -117,8 +124,12 @@ def simulated() -> tuple[str, ...]:
 
 def names() -> tuple[str, ...]:
     """Names of all problems that need no other package, sorted; one of each family."""
-    families = (f"{family}{d}" for family, d in _DEFAULTS)
-    return tuple(sorted([*REGISTRY, *tables.TABLES, *families]))
+    return tuple(sorted([*REGISTRY, *tables.TABLES, *families()]))
+
+
+def families() -> tuple[str, ...]:
+    """Names of one problem of each family, which other numbers make others."""
+    return tuple(f"{family}{number}" for family, number in _DEFAULTS)
 
 
 def suite(name: str) -> tuple[str, ...]:

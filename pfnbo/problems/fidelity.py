@@ -290,7 +290,8 @@ def currin_fidelity(x: np.ndarray, level: int = 1) -> Result:
 
     Args:
         x: x1, x2 in 0..1.
-        level: 0 or 1; level 0 is the mean of four points 0.05 away along each variable.
+        level: 0 or 1; level 0 is the mean of four points 0.05 away along each variable,
+            but not below x2 = 0.
 
     Source: Xiong, Qian & Wu 2013, Technometrics 55.
     """

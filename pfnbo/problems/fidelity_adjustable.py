@@ -1,4 +1,4 @@
-"""Families of functions whose cheap level is as faithful as a parameter says.
+"""Families of functions of which a parameter changes how faithful the cheap level is.
 
 `hartmann_adjustable(70)` and `branin_adjustable(60)` have the parameter 0.7 and 0.6;
 `get("hartmann_adjustable70")` finds them by name. The costs are nominal.
@@ -90,6 +90,6 @@ def _adjustable(
         name=f"{family}{percent}",
         fn=Adjustable(problem.fn, cheap, percent / 100),
         source="Toal 2015",
-        remarks=f"{problem.remarks}; the number is 100 times the parameter",
+        remarks=f"{problem.remarks}; the parameter of the cheap level is {percent} %",
         costs=(0.1, 1.0),
     )

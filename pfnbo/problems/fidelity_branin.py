@@ -4,19 +4,19 @@ Correlations are Pearson's of each cheaper level with the truest, on uniform poi
 costs are nominal.
 """
 
-from math import pi, sin, sqrt
+from math import sin, sqrt
 
 import numpy as np
 
-from pfnbo.dimensions import Float
-from pfnbo.problems.problem import Result, register
+from pfnbo.problems.problem import REGISTRY, Result, register
 from pfnbo.problems.synthetic import NONE, branin, branin_valley
 
-BRANIN_F = 5 / (4 * pi)
+BRANIN = REGISTRY["branin"]
+SPACE = BRANIN.space.dimensions
 
 
 @register(
-    {"x1": Float(-5, 10), "x2": Float(0, 15)},
+    SPACE,
     x_star=(
         -3.78608870334672,
         15,
@@ -41,9 +41,9 @@ def branin_fidelity(x: np.ndarray, level: int = 1) -> Result:
 
 
 @register(
-    {"x1": Float(-5, 10), "x2": Float(0, 15)},
-    x_star=(pi, 2.275),
-    f_star=BRANIN_F,
+    SPACE,
+    x_star=BRANIN.x_star,
+    f_star=BRANIN.f_star,
     source="Branin 1972; the cheap level is of this library",
     remarks="correlation 0.00: the cheap level tells nothing, but can be learned",
     costs=(0.1, 1.0),
@@ -73,9 +73,9 @@ def _middle(x: np.ndarray) -> float:
 
 
 @register(
-    {"x1": Float(-5, 10), "x2": Float(0, 15)},
-    x_star=(pi, 2.275),
-    f_star=BRANIN_F,
+    SPACE,
+    x_star=BRANIN.x_star,
+    f_star=BRANIN.f_star,
     source="Perdikaris et al. 2017",
     remarks="correlations 0.29 and 0.17; each cheaper level is made of the next, "
     "shifted and bent",
@@ -101,9 +101,9 @@ FIDELITIES = (0.0, 0.5, 0.75, 1.0)
 
 
 @register(
-    {"x1": Float(-5, 10), "x2": Float(0, 15)},
-    x_star=(pi, 2.275),
-    f_star=BRANIN_F,
+    SPACE,
+    x_star=BRANIN.x_star,
+    f_star=BRANIN.f_star,
     source="Wu et al. 2019",
     remarks="correlations 0.74, 0.91 and 0.98; levels of a continuous fidelity, each "
     "with the same least value elsewhere",

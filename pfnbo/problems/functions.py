@@ -6,7 +6,7 @@ import numpy as np
 
 from pfnbo.dimensions import Float
 from pfnbo.problems.problem import Result, floats, register
-from pfnbo.problems.synthetic import HARTMANN6_X, hartmann6
+from pfnbo.problems.synthetic import HARTMANN6_X, hartmann6, six_hump_camel
 
 CEC2006 = "Liang et al. 2006 (CEC2006 suite)"
 
@@ -90,10 +90,8 @@ def gomez3(x: np.ndarray) -> Result:
 
     Source: Gomez & Levy 1982, problem 3; Sasena 2002.
     """
-    x1, x2 = x
-    f = (4 - 2.1 * x1**2 + x1**4 / 3) * x1**2 + x1 * x2 + (-4 + 4 * x2**2) * x2**2
-    g1 = -sin(4 * pi * x1) + 2 * sin(2 * pi * x2) ** 2
-    return f, np.array([g1])
+    g1 = -sin(4 * pi * x[0]) + 2 * sin(2 * pi * x[1]) ** 2
+    return six_hump_camel(x)[0], np.array([g1])
 
 
 @register(

@@ -1,5 +1,6 @@
 """The benchmark problem: a space, a formula and the optimum known for it."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,8 @@ class Problem:
             several, `fn(x, level)` evaluates at one of them and `fn(x)` at the last.
         nature: of a robust problem, what `fn` has taken the risk of.
         needs: module that `fn` imports, beyond those of pfnbo.
+        about: what it is, in a sentence; the first of the formula's docstring when left
+            out.
     """
 
     name: str
@@ -78,9 +81,13 @@ class Problem:
     costs: tuple[float, ...] = (1.0,)
     nature: "Nature | None" = None
     needs: str = ""
+    about: str = ""
 
     def __post_init__(self) -> None:
         """Freeze `x_star` and check its length and that of `units`."""
+        if not self.about and inspect.isfunction(self.fn):
+            first = (self.fn.__doc__ or "").strip().partition("\n")[0]
+            object.__setattr__(self, "about", first)
         x_star = np.array(self.x_star, dtype=float)
         x_star.flags.writeable = False
         object.__setattr__(self, "x_star", x_star)

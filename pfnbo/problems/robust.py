@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from pfnbo.dimensions import Float
-from pfnbo.problems.problem import Formula, Nature, Result, register
+from pfnbo.problems.problem import REGISTRY, Formula, Nature, Result, register
 from pfnbo.problems.synthetic import NONE, branin, six_hump_camel
 
 
@@ -147,11 +147,11 @@ def branin_williams_cvar(x: np.ndarray) -> Result:
     return over(CVAR, x)
 
 
-CAMEL_LOW, CAMEL_HIGH = np.array([-3.0, -2.0]), np.array([3.0, 2.0])
+CAMEL_BACK = REGISTRY["six_hump_camel"]
 
 
 def _moved_camel(x: np.ndarray, w: np.ndarray) -> float:
-    return six_hump_camel(np.clip(x + w, CAMEL_LOW, CAMEL_HIGH))[0]
+    return six_hump_camel(np.clip(x + w, *CAMEL_BACK.bounds.T))[0]
 
 
 # Middles of eight equally likely parts of a standard normal variable.
@@ -161,7 +161,7 @@ CAMEL = Nature(_moved_camel, CAMEL_W, np.full(64, 1 / 64), "var", 0.8)
 
 
 @register(
-    {"x1": Float(-3, 3), "x2": Float(-2, 2)},
+    CAMEL_BACK.space.dimensions,
     x_star=(0.12943780102319163, -0.6243023438978843),
     f_star=-0.240250440542812,
     source="Cakmak et al. 2020 (tutorial of BoTorch)",

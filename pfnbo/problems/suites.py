@@ -48,8 +48,6 @@ SUITES: dict[str, tuple[str, ...]] = {
         *("nasbench201_cifar100", "nasbench201_ImageNet16-120"),
         *(f"xgboost{task}" for task in range(34, 48)),
     ),
-    # Physics in NumPy.
-    "simulators": (
-        *("truss10_static", "truss10_freq", "portal_frame", "shock_isolator"),
-    ),
+    # Simulated in NumPy, without another package.
+    "physics": (*("truss10_static", "truss10_freq", "portal_frame", "shock_isolator"),),
 }

@@ -30,6 +30,8 @@ IMAGES = ("cifar10", "cifar100", "ImageNet16-120")
 RUNTIME = "observation-1"
 ASTRASIM = ("actions_feasible.csv", "observations_feasible.csv")
 
+DAMAGES = (zlib.error, zipfile.BadZipFile, csv.Error)
+
 Name = str | Path
 
 
@@ -206,7 +208,7 @@ def _reading(path: Name, table: str, wanted: str) -> Iterator[None]:
         yield
     except ProblemError:
         raise
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, csv.Error) as error:
+    except (OSError, EOFError, RuntimeError, *DAMAGES) as error:
         raise ProblemError(f"{path} can't be read as a table: {error}.") from error
     except (ValueError, LookupError, TypeError) as error:
         raise ProblemError(
@@ -240,9 +242,7 @@ def _columns(path: Name, delimiter: str = ",") -> dict[str, tuple[str, ...]]:
     head, *rows = lines
     for number, row in enumerate(rows, 1):
         if len(row) != len(head):
-            raise ValueError(
-                f"line {number} has {len(row)} words, the head {len(head)}"
-            )
+            raise ValueError(f"row {number} has {len(row)} words, the head {len(head)}")
     return dict(zip(head, zip(*rows, strict=True), strict=True))
 
 

@@ -149,6 +149,7 @@ def gb1(path: str | Path | None = None) -> Problem:
         "gb1",
         {site: Categorical(AMINO_ACIDS) for site in ("V39", "D40", "G41", "V54")},
         Cells(-np.nan_to_num(fitness)),
+        about="Minus the fitness of the variants of protein GB1 at four sites.",
         source="Wu et al. 2016",
         remarks=f"the wild type, VDGV, has fitness 1; the {missing:,} of "
         f"{fitness.size:,} variants that were not measured count as 0",
@@ -174,6 +175,7 @@ def tfbind8(path: str | Path | None = None) -> Problem:
         "tfbind8",
         {f"base{i}": Categorical(BASES) for i in range(1, 9)},
         Cells(-tfbind8_scores(path)),
+        about="Minus the E-score of how a factor binds a DNA of eight bases.",
         source="Barrera et al. 2016",
         remarks="a DNA and its reverse complement have the same score",
     )
@@ -203,6 +205,7 @@ def nasbench201(images: str = "cifar10", path: str | Path | None = None) -> Prob
         f"nasbench201_{images}",
         {f"op {edge}": Categorical(OPERATIONS) for edge in EDGES},
         Cells(error[IMAGES.index(images)], (error[3],) if first else ()),
+        about="Validation error (%) of a cell of a convolutional network.",
         source="Dong & Yang 2020",
         remarks="mean over the trainings of 200 epochs"
         + "; the lower fidelity is a training of 12" * first,
@@ -239,6 +242,7 @@ def xgboost(task: int, path: str | Path | None = None) -> Problem:
     return _best_row(
         f"xgboost{task}",
         Nearest(Space(XGBOOST), inside, error),
+        about="Error of XGBoost on a data set.",
         source="Maraval et al. 2023",
         remarks=f"the value of the nearest of {len(x):,} settings; the source does not "
         "name their six numbers",
@@ -267,6 +271,7 @@ def astrasim(path: str | Path | None = None) -> Problem:
     return _best_row(
         "astrasim",
         Nearest(space, rows, runtime),
+        about="Simulated runtime of a training on a cluster of accelerators.",
         source="Krishnan et al. 2023",
         remarks="the value of the nearest row; the latencies, bandwidths and network "
         "choices have the names and ranges of the table",
@@ -285,8 +290,11 @@ def _column(values: np.ndarray) -> tuple[Dimension, np.ndarray]:
 
 
 TABLES: dict[str, Callable[[], Problem]] = {
-    "astrasim": astrasim,
-    "gb1": gb1,
-    **{f"nasbench201_{i}": functools.partial(nasbench201, i) for i in IMAGES},
-    "tfbind8": tfbind8,
+    name: functools.cache(load)
+    for name, load in {
+        "astrasim": astrasim,
+        "gb1": gb1,
+        **{f"nasbench201_{i}": functools.partial(nasbench201, i) for i in IMAGES},
+        "tfbind8": tfbind8,
+    }.items()
 }

@@ -176,14 +176,15 @@ def every(comparison: Comparison) -> list[Chart]:
 
 
 def overview(comparison: Comparison) -> list[Chart]:
-    """Return the figures over all problems."""
-    return [
+    """Return the figures over all problems that have something to show."""
+    figures = [
         solved(comparison),
         profile(comparison),
         relative(comparison),
         speed(comparison),
         feasibility(comparison),
     ]
+    return [figure for figure in figures if figure.series]
 
 
 def _share(method: str, shares: Sequence[float] | np.ndarray) -> Series:

@@ -1,7 +1,7 @@
 """The runs of a report and the scores that its tables and figures share."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -31,13 +31,13 @@ RANDOM = ("random", "sobol")  # what the others are held against, the first ther
 class Comparison:
     """Runs of equal length, and what follows from them.
 
+    Where no problem and seed has a run of every method, they are those of as many
+    methods as share one.
+
     Args:
         runs: by problem, method and seed.
         trials: evaluations to count; the most common number when left out. Shorter runs
             are left out.
-
-    Where no problem and seed has a run of every method, those with the fewest runs are
-    left out.
 
     Raises:
         BenchError: when no run is left, or no two methods share a problem and seed.
@@ -57,8 +57,9 @@ class Comparison:
         kept = {k: r for k, r in kept.items() if k[1] not in self.strangers}
         self.runs = {key: run.first(self.trials) for key, run in kept.items()}
         self.problems = tuple(sorted({p for p, _, _ in kept}))
+        every = [run for run in runs.values() if run.problem in self.problems]
         self.seeds = tuple(sorted({s for _, _, s in kept}))
-        self.f_star = {name: self._best(name) for name in self.problems}
+        self.f_star = {name: _least(name, every) for name in self.problems}
         self.regrets = {
             key: regret(run, self.f_star[run.problem]) for key, run in self.runs.items()
         }
@@ -85,9 +86,9 @@ class Comparison:
         return dict(zip(others, holm(p).tolist(), strict=True))
 
     def p_values_on(self, problem: str) -> dict[str, float]:
-        """Return the same by the seeds of one problem that each shares with the first.
+        """Return adjusted p-values on a problem, over the seeds shared with the first.
 
-        Methods that share none are left out.
+        Methods that share none with it are left out.
         """
         ends = {key: end for key, end in self.finals.items() if key[0] == problem}
         first, *others = self.methods
@@ -135,14 +136,14 @@ class Comparison:
 
     def seconds(self, method: str, clock: str = "cpu") -> float:
         """Return the median seconds per suggestion, NaN where they are not known."""
-        spent = [getattr(r, clock)[r.suggested] for r in self.of(method=method)]
+        spent = [getattr(r, clock)[r.suggested] for r in self.shared(method)]
         known = np.concatenate(spent)
         known = known[np.isfinite(known)]
         return float(np.median(known)) if len(known) else np.nan
 
     def memory(self, method: str) -> float:
         """Return the largest peak of memory in MB, NaN where it is not known."""
-        peaks = [r.memory for r in self.of(method=method) if np.isfinite(r.memory)]
+        peaks = [r.memory for r in self.shared(method) if np.isfinite(r.memory)]
         return max(peaks, default=np.nan)
 
     def gap(self, problem: str, method: str) -> float:
@@ -154,20 +155,21 @@ class Comparison:
         """Return the median gap in units of random search's, over the problems."""
         if not self.random:
             return np.nan
-        ratios = self.ratios(method)[:, -1]
-        return float(np.median(ratios)) if len(ratios) else np.nan
+        return middle(self.ratios(method)[:, -1].tolist())
 
     def ratios(self, method: str) -> np.ndarray:
-        """Return median gaps in units of random search's, (problems, trials).
-
-        Problems that either has not run are left out.
-        """
-        found = [np.zeros((0, self.trials))]
-        for problem in self.problems:
-            base, own = (self.curves(problem, m) for m in (self.random, method))
-            if len(base) and len(own):
-                found.append(np.median(relative_to_random(own, base), axis=0)[None])
-        return np.concatenate(found)
+        """Return median gaps in units of random search's, (problems, trials)."""
+        seeds: dict[str, list[int]] = {}
+        for problem, seed in self.table.pairs:
+            seeds.setdefault(problem, []).append(seed)
+        found = []
+        for problem, own in seeds.items():
+            curves, base = (
+                np.array([self.regrets[problem, m, s] for s in own])
+                for m in (method, self.random)
+            )
+            found.append(np.median(relative_to_random(curves, base), axis=0))
+        return np.array(found)
 
     def improvement(self, problem: str, method: str) -> float:
         """Return by how many percent the mean is below that of random search.
@@ -195,13 +197,6 @@ class Comparison:
         """Return in what a gap is told."""
         return "relative" if self.f_star[problem] else "absolute"
 
-    def _best(self, name: str) -> float:
-        known = self.problem(name)
-        if known is not None:
-            return known.f_star
-        ends = [run.incumbents[-1] for run in self.of(problem=name)]
-        return float(min(ends)) if np.isfinite(min(ends)) else 0.0
-
     def _area(self, key: Key) -> float:
         run = self.runs[key]
         starts = [
@@ -218,19 +213,37 @@ class Comparison:
         return area_under_curve(curve, start)
 
 
+def _least(name: str, runs: Sequence[Run]) -> float:
+    """Return the best known value of a problem, of these runs where pfnbo has none."""
+    try:
+        return problems.get(name).f_star
+    except ProblemError:
+        ends = [run.incumbents[-1] for run in runs if run.problem == name]
+        return float(min(ends)) if np.isfinite(min(ends)) else 0.0
+
+
 def _strangers(keys: Collection[Key]) -> dict[str, int]:
-    """Return methods to leave out so that the others share a pair, with their runs."""
+    """Return the methods that are not among the most that share a pair, and their runs.
+
+    Raises:
+        BenchError: when no two methods do.
+    """
     counts = Counter(method for _, method, _ in keys)
-    ordered = [method for method, _ in counts.most_common()]
-    for n in range(len(ordered), 0, -1):
-        if Table.of(dict.fromkeys(keys, 0.0), ordered[:n]).pairs:
-            break
-    if n == 1 < len(ordered):
+    together: dict[tuple[str, int], set[str]] = {}
+    for problem, method, seed in keys:
+        together.setdefault((problem, seed), set()).add(method)
+    most = max(map(len, together.values()))
+    # Of as many methods, those with the most runs; the names make it certain.
+    shared = max(
+        (methods for methods in together.values() if len(methods) == most),
+        key=lambda methods: (sum(counts[m] for m in methods), sorted(methods)),
+    )
+    if most == 1 < len(counts):
         raise BenchError(
             f"no problem and seed that two of {sorted(counts)} have run: run the rest "
             "with `pfnbo bench`, or choose some by --methods."
         )
-    return {method: counts[method] for method in ordered[n:]}
+    return {method: n for method, n in counts.items() if method not in shared}
 
 
 def middle(values: list[float]) -> float:

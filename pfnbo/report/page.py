@@ -6,10 +6,13 @@ from html import escape
 from typing import Any
 
 from pfnbo.bench.methods import METHODS
+from pfnbo.bench.statistics import gap
 from pfnbo.report import charts, svg
 from pfnbo.report.charts import Chart
 from pfnbo.report.comparison import SOLVED, Comparison, middle
 from pfnbo.report.html import Cell, cell, count, document, table, terms
+
+BEATEN = 1e-6  # a gap below minus this is no rounding of the best known value
 
 
 def page(comparison: Comparison, title: str = "Comparison of optimisers") -> str:
@@ -52,7 +55,7 @@ def _head(comparison: Comparison, title: str) -> str:
 
 
 def _overview(comparison: Comparison) -> str:
-    figures = [c for c in charts.overview(comparison) if c.series]
+    figures = charts.overview(comparison)
     if not charts.constrained(list(comparison.runs.values())):
         figures = [c for c in figures if c.name != "feasibility"]
     return (
@@ -175,16 +178,18 @@ def _facts(comparison: Comparison, name: str) -> str:
         found = [run for run in comparison.of(problem=name) if run.feasible.any()]
         told = f"Best value of these runs {best}; nothing better is known."
         return f"<p>{told if found else 'No run found a feasible design.'}</p>"
-    lines = (problem.fn.__doc__ or "").strip().splitlines()
     names = f" ({', '.join(problem.constraints)})" if problem.constraints else ""
     text = (
-        f"{lines[0] if lines else ''} "
+        f"{problem.about} "
         f"{count(problem.dim, 'variable')}, "
         f"{count(problem.n_constraints, 'constraint')}{names}. "
         + (f"Best known value {best}. " if math.isfinite(f_star) else "")
         + f"Source: {problem.source}."
         + (f" Remarks: {problem.remarks}." if problem.remarks else "")
     )
+    least = min(run.incumbents[-1] for run in comparison.of(problem=name))
+    if gap(least, f_star) < -BEATEN:
+        text += f" A run has found a better one, {least:.10g}."
     return f"<p>{escape(text.strip())}</p>"
 
 
@@ -246,15 +251,18 @@ def _notes(comparison: Comparison) -> str:
     base = comparison.random or "random search"
     words = {
         "gap": "of the best feasible design to the best known one, relative unless "
-        "that is 0; infinite before one is found. Evaluations that fail count.",
+        "that is 0; infinite before one is found. Evaluations that fail count. Of an "
+        "even number of seeds the median is the lower one, as infinities have no mean.",
         "mean rank": "1 is best; its interval is a bootstrap over the problems, or "
         "over the seeds of a single one. The first table and the figures below it "
-        f"count the {len(comparison.table.pairs)} pairs that every method has run.",
-        "p": "that the method is as good as the first one: Wilcoxon's signed-rank "
-        "test, adjusted for their number after Holm. Over several problems each counts "
-        "once, by how much more often one of the two is ahead over its seeds; on a "
-        "single problem it is on the gaps of the seeds that both have run, of which "
-        "five at most can't bring it below 0.06.",
+        f"count the {count(len(comparison.table.pairs), 'pair')} that every method has "
+        "run.",
+        "p": "that the method is neither better nor worse than the first one of the "
+        "overview: Wilcoxon's signed-rank test, two-sided, adjusted for the number of "
+        "methods in the table after Holm. Over several problems each counts once, by "
+        "how much more often one of the two is ahead over its seeds; on a single "
+        "problem it is on the gaps of the seeds that both have run. Five problems or "
+        "seeds can't bring it below 0.06.",
         "area": "under the curve of the gap after the design, in units of the median "
         "gap that designs leave: 0 is the optimum at once, 1 no better than that.",
         f"gap / {base}": "median over problems of the gap in units of that of "
@@ -267,6 +275,20 @@ def _notes(comparison: Comparison) -> str:
         f"solves to {100 * SOLVED:g} % with up to that multiple of the evaluations of "
         "the fastest method.",
     }
+    kinds = {
+        method: METHODS[method.partition(":")[0]].about
+        for method in comparison.methods
+        if method.partition(":")[0] in METHODS
+    }
+    return (
+        '<section id="notes"><h2>Notes</h2>'
+        f"{terms(words)}<h3>Methods</h3>{terms(kinds)}{_origin(comparison)}"
+        "</section></main>\n"
+    )
+
+
+def _origin(comparison: Comparison) -> str:
+    """Return what the runs were made with, and which are not shown."""
     versions = {
         f"{package} {version}"
         for run in comparison.runs.values()
@@ -289,15 +311,7 @@ def _notes(comparison: Comparison) -> str:
             "<p>Left out, as no problem and seed has a run of every method: "
             f"{escape(names)}.</p>"
         )
-    kinds = {
-        method: METHODS[method.partition(":")[0]].about
-        for method in comparison.methods
-        if method.partition(":")[0] in METHODS
-    }
-    return (
-        '<section id="notes"><h2>Notes</h2>'
-        f"{terms(words)}<h3>Methods</h3>{terms(kinds)}{told}</section></main>\n"
-    )
+    return told
 
 
 def _figures(comparison: Comparison, figures: Sequence[Chart]) -> str:

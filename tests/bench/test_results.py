@@ -41,9 +41,9 @@ def test_what_is_written_is_read_back(tmp_path):
     assert first.first(1).best == first.best  # found at once, and nothing better later
 
 
-def test_runs_of_before_the_best_design_was_kept_are_read(tmp_path):
+def test_runs_of_before_all_facts_were_kept_are_read(tmp_path):
     told = json.loads(line(make_run(0)))
-    del told["best"]
+    del told["best"], told["machine"]
     (tmp_path / "r.jsonl").write_text(json.dumps(told) + "\n")
     (run,) = load([tmp_path / "r.jsonl"]).values()
     assert run.f[0] == 1.0 and not run.best
@@ -83,6 +83,11 @@ def test_different_runs_of_one_key_in_two_files_are_refused(tmp_path):
     write(other, make_run(0, f=(3.0, 2.0, 1.0)))
     with pytest.raises(BenchError, match=r"a.jsonl and .*b.jsonl .* seed 0: name one"):
         load([one, other])
+    worse = make_run(2)
+    worse.violation[0] = 1.0
+    write(tmp_path / "c.jsonl", worse)
+    with pytest.raises(BenchError, match="of 3 and 3 evaluations.* seed 2"):
+        load([other, tmp_path / "c.jsonl"])
 
 
 def test_two_writers_do_not_mix(tmp_path):

@@ -4,11 +4,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pfnbo
 from pfnbo.bench import runner
+from pfnbo.bench.methods import METHODS
 from pfnbo.bench.results import load
 from pfnbo.bench.runner import Plan
 from pfnbo.bench.worker import execute
@@ -82,10 +86,14 @@ def test_all_methods_share_the_design_and_tell_what_they_cost(tmp_path):
         assert np.all(run.cpu[:6] == 0) and np.all(run.wall[6:] > 0)
         assert run.memory > 50  # MB: Python with JAX
         assert run.versions["numpy"] == np.__version__
-        assert run.date.endswith("+00:00")
+        assert run.date.endswith("+00:00") and run.machine
+        assert run.versions["pfnbo"].startswith(pfnbo.__version__)
     assert runner.missing(plan.jobs(), path) == []
     longer = Plan(["townsend"], ["sobol"], [0], trials=20, initial=6)
     assert len(runner.missing(longer.jobs(), path)) == 1
+    other = Plan(["townsend"], ["sobol"], [0], trials=14, initial=7)
+    with pytest.raises(BenchError, match="design of 6 and not 7: name another"):
+        runner.missing(other.jobs(), path)
 
 
 def test_a_method_that_fails_is_told_and_stops_no_other(tmp_path, capsys):
@@ -136,7 +144,32 @@ def test_the_command_needs_a_file_and_lists_methods(tmp_path, capsys):
     assert main(["bench", "r.jsonl", "--python", "cma"]) == 2
     assert "METHOD=PATH" in capsys.readouterr().err
     assert main(["bench", "--list"]) == 0
-    assert "scrambled Sobol" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "scrambled Sobol" in told and "neural_linear" in told
+
+
+def test_what_is_not_installed_is_refused_before_anything_runs(monkeypatch):
+    lost = replace(METHODS["cma"], module="no_such_module")
+    monkeypatch.setitem(METHODS, "cma", lost)
+    fields = dict(problems=["branin"], methods=["cma:sigma=0.1"], seeds=[0])
+    with pytest.raises(BenchError, match="pip install cma, or name an interpreter"):
+        Plan(**fields).jobs()
+    assert Plan(**fields, pythons={"cma:sigma=0.1": "/x"}).jobs()
+    monkeypatch.setitem(runner.SETS, "simulated", tuple)
+    with pytest.raises(BenchError, match=r"no simulator of 'simulated'"):
+        Plan(["simulated"], ["sobol"], [0]).jobs()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux only")
+def test_the_peak_of_the_parent_is_not_the_child_s():
+    held = np.ones(60_000_000)  # 480 MB
+    code = (
+        "from pfnbo.bench import worker; worker._forget_peak(); print(worker._peak())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert 10 < float(told.stdout) < 450 <= held.nbytes / 1e6
 
 
 def test_sets_of_problems_are_names():

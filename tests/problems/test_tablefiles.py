@@ -217,7 +217,7 @@ WRONG = {
         "variant,fitness\n": "it is empty",
         "variant,score\nVDGV,1\n": "there is no column fitness",
         "variant,fitness\nVDGV,inf\n": "1 values are missing or not finite",
-        "variant,fitness\nVDGV,1\nVDGV\n": "line 2 has 1 words, the head 2",
+        "variant,fitness\nVDGV,1\nVDGV\n": "row 2 has 1 words, the head 2",
         "variant,fitness\nVDGB,1\n": "got 'VDGB'",
     },
     "tfbind8": {

@@ -32,9 +32,8 @@ def make_run(problem, method, seed, quality, trials=12):
         violation[:] = 2.0
     spent = np.where(np.arange(trials) < 4, 0.0, 0.1 * quality)
     versions = {"numpy": "2"}
-    told = 99, "2030-01-02", versions
-    if method == "<b>&" and problem in ("gomez3", "unheard"):
-        told += ([0.25, -0.5],)
+    known = method == "<b>&" and problem in ("gomez3", "unheard")
+    told = 99, "2030-01-02", versions, [0.25, -0.5] if known else (), "Turing & co"
     return Run(problem, method, seed, 4, f, violation, spent, spent, *told)
 
 
@@ -101,6 +100,7 @@ def test_a_method_without_a_feasible_design_is_last_and_infinite():
 def test_the_best_design_is_told_with_the_best_known_one():
     html = page(Comparison(make_runs()))
     assert "best found, by &lt;b&gt;&amp;" in html
+    assert "Processors: Turing &amp; co." in html
     assert ">0.25<" in html and ">-0.5<" in html
     assert html.count("<h3>Designs</h3>") == 1  # nobody knows the other problem
     # A run of before designs were kept may be the best.
@@ -158,11 +158,34 @@ def test_methods_without_a_shared_run_are_left_out_and_told():
     assert not Comparison(make_runs()).strangers
 
 
+@pytest.mark.parametrize(
+    "kept, lost",
+    [
+        # The one with the most runs shares none of them.
+        ({"a": "p01", "b": "p01", "x": "q012"}, {"x": 3}),
+        # The first two share no seed, each of the others some.
+        ({"a": "p01", "b": "p34", "c": "p34"}, {"a": 2}),
+        # One that shares little stays, another with more runs goes.
+        ({"a": "p01", "b": "p01", "c": "p1", "x": "q01"}, {"x": 2}),
+        ({"a": "p0", "b": "q0", "c": "p0q0"}, {"a": 1}),
+    ],
+)
+def test_as_many_methods_as_can_be_are_kept(kept, lost):
+    runs = [
+        make_run(part[0], method, int(seed), 1)
+        for method, told in kept.items()
+        for part in re.findall(r"[pq]\d+", told)
+        for seed in part[1:]
+    ]
+    for order in (runs, runs[::-1]):
+        assert Comparison({run.key: run for run in order}).strangers == lost
+
+
 def test_problems_have_tests_of_their_own():
     comparison = Comparison(make_runs())
     p = comparison.p_values_on("gomez3")
     assert list(p) == list(comparison.methods[1:])
-    assert min(p.values()) > 0.06  # three seeds tell no more
+    assert set(p.values()) == {1.0}  # three seeds tell 1/4, times four methods
     many = [
         make_run("gomez3", method, seed, quality, trials=40)
         for method, quality in (("cma", 4), ("random", 0.5))

@@ -34,7 +34,7 @@ class Method:
         function: module of this package and name, such as "evolution:cma".
         about: what it is, for a list.
         package: what to install, all packages that it takes.
-        module: what the last of them is imported as.
+        module: what they are imported as.
     """
 
     function: str
@@ -45,7 +45,7 @@ class Method:
     @property
     def installed(self) -> bool:
         """Whether it can run here."""
-        return find_spec(self.module) is not None
+        return all(map(find_spec, self.module.split()))
 
 
 METHODS = {
@@ -74,7 +74,7 @@ METHODS = {
         "evolution:nevergrad", "NGOpt, penalised", "nevergrad", "nevergrad"
     ),
     "optuna_gp": Method(
-        "optuna_samplers:gp", "Optuna, its GP sampler", "optuna torch", "torch"
+        "optuna_samplers:gp", "Optuna, its GP sampler", "optuna torch", "optuna torch"
     ),
     "optuna_tpe": Method(
         "optuna_samplers:tpe", "Optuna, multivariate TPE", "optuna", "optuna"
@@ -93,9 +93,19 @@ METHODS = {
 }
 
 
-def check(spec: str) -> None:
-    """Raise `BenchError` when `spec` names no method or a setting that it lacks."""
+def check(spec: str, *, here: bool = True) -> None:
+    """Raise `BenchError` when `spec` names no method or a setting that it lacks.
+
+    Args:
+        spec: see `load`.
+        here: whether this interpreter is to run it, so that it needs the packages.
+    """
     method, settings = _parsed(spec)
+    if here and not method.installed:
+        raise BenchError(
+            f"method {spec!r} needs {method.package}: pip install {method.package}, "
+            f"or name an interpreter that has it by --python {spec}=PATH"
+        )
     _check_settings(spec, _function(method), settings)
 
 
@@ -111,14 +121,9 @@ def load(spec: str) -> Run:
     """
     if is_command(spec):
         return command(spec.split("=", 1)[1])
+    check(spec)
     method, settings = _parsed(spec)
-    if not method.installed:
-        raise BenchError(
-            f"method {spec!r} needs {method.package}: pip install {method.package}"
-        )
-    function = _function(method)
-    _check_settings(spec, function, settings)
-    return functools.partial(function, **settings)
+    return functools.partial(_function(method), **settings)
 
 
 def is_command(spec: str) -> bool:

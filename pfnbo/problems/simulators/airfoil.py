@@ -59,7 +59,8 @@ def thickness(upper: np.ndarray, lower: np.ndarray, at: np.ndarray) -> np.ndarra
     f_star=48.2268547712,
     tolerance=1e-6,
     source="own design, with NeuralFoil (Sharpe & Hansman 2025)",
-    remarks="fidelities are the eight sizes of the network; their costs are nominal",
+    remarks="the best of a search, which may be beaten; fidelities are the eight sizes "
+    "of the network; their costs are nominal",
     costs=(0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0),
     needs="neuralfoil",
 )

@@ -96,8 +96,9 @@ def cycle(fluid: Any, x: np.ndarray, points: int) -> tuple[float, np.ndarray]:
     f_star=-280.3017576714,
     tolerance=1e-6,
     source="own design, with the properties of CoolProp (Bell et al. 2014)",
-    remarks="a fluid that evaporates above its critical temperature has no value: NaN; "
-    "fidelities are 3, 7, 15 and 41 points of the pinch, and few may be too hopeful",
+    remarks="the best of a search, which may be beaten; a fluid that evaporates above "
+    "its critical temperature has no value: NaN; fidelities are 3, 7, 15 and 41 points "
+    "of the pinch, and few may be too hopeful",
     costs=(0.35, 0.45, 0.6, 1.0),
     needs="CoolProp",
 )
