@@ -33,16 +33,20 @@ def outcome(run):
 def test_killed_and_resumed_nothing_is_lost_or_doubled(tmp_path):
     path = tmp_path / "r.jsonl"
     command = [*COMMAND, str(path), *OPTIONS]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not path.exists() or path.read_bytes().count(b"\n") < 2:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = path.read_bytes()
-    held = before[: before.rfind(b"\n") + 1]
-    assert 2 <= held.count(b"\n") < 12
-    path.write_bytes(held + held[:50])  # as if killed while it wrote a line
+    held, delays = b"", iter(np.random.default_rng(0).uniform(0, 0.2, 3))
+    for least in (1, 3, 6):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not path.exists() or path.read_bytes().count(b"\n") < least:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(next(delays))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        found = path.read_bytes()
+        assert found.startswith(held)
+        held = found[: found.rfind(b"\n") + 1]
+        path.write_bytes(held + held[:50])  # as if killed while it wrote a line
+    assert held.count(b"\n") < 12
     assert subprocess.run(command).returncode == 0
     after = path.read_bytes()
     assert after.startswith(held)
