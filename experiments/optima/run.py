@@ -9,10 +9,10 @@ differential evolution and SLSQP from random starts search together, then basin 
 draws a few coordinates of the best point anew or exchanges two; SLSQP over the
 continuous rest takes turns with steps to discrete neighbours. Where limits have kinks,
 as the frequencies of a truss have when two of them meet, linear programs end the
-search. "found" is the best
-feasible value; "gap" is (found - kept)/|kept|, so a negative one beats the value kept.
-Exits with 1 when a gap is beyond 1e-6 either way. Slow, so each row is written as it is
-found, and the same command goes on after the rows of its file.
+search. "found" is the best feasible value; "gap" is (found - kept)/|kept|, so a
+negative one beats the value kept. Exits with 1 when a gap is beyond 1e-6 either way.
+Slow, so each row is written as it is found, and the same command goes on after the rows
+of its file.
 """
 
 import argparse
@@ -35,9 +35,9 @@ POINTS = 10_000_000  # of a wholly discrete problem
 STEP = 1e-6  # of the central differences
 FEW = 4  # variables that the method of Nelder and Mead still serves well
 STARTS = 12  # of SLSQP for each seed
-HOPS = 15  # without a gain for each variable, before a basin hopping ends
 RESULTS = Path(__file__).with_name("results.md")
 HEAD = "| problem | kept | found | gap | how | s |\n|---|---|---|---|---|---|\n"
+HOPS = 15  # without a gain for each variable, before a basin hopping ends
 SLACK = 1e-9  # of a limit, relative to its slope: SLSQP stops a little outside
 
 
@@ -102,9 +102,10 @@ class Search:
         f = self.value(ended)[0]
         if f > self.best + 1e-6 * abs(self.best):
             return f  # no need to know it better
-        f = self.keep(self._slsqp(ended, self.free, SLACK, iterations))
-        if np.isfinite(f):
-            return f
+        for margin in (SLACK, 100 * SLACK):  # the first may be lost in rounding
+            f = self.keep(self._slsqp(ended, self.free, margin, iterations))
+            if np.isfinite(f):
+                return f
         # Where a limit leaves a variable nothing but its bound, there is no inside.
         u = (ended - self.low) / self.span
         near = self.free & (np.abs(u - np.round(u)) < 1e-7)
