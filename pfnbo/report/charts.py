@@ -73,7 +73,7 @@ def relative(comparison: Comparison) -> Chart:
         "relative",
         "Gap relative to random search",
         "evaluations",
-        f"gap / {comparison.random}, median of problems, with quartiles",
+        f"median gap / {comparison.random}, with quartiles",
         tuple(series),
         log_y=True,
     )

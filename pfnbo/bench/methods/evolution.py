@@ -127,7 +127,10 @@ def pymoo(
 def nevergrad(
     problem: Problem, x_init: np.ndarray, n_trials: int, seed: int
 ) -> list[Row]:
-    """Run NGOpt of Nevergrad from the best point of the design."""
+    """Run NGOpt of Nevergrad from the best point of the design.
+
+    Its release 1.0.12 fails with NumPy 2.4 or newer in few variables.
+    """
     import nevergrad as ng
 
     trace = Trace(problem)
