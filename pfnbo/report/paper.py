@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pfnbo.errors import BenchError
-from pfnbo.report.charts import Chart, convergence, every
+from pfnbo.report.charts import Chart, Series, convergence, every
 from pfnbo.report.comparison import Comparison
 
 # As on the page in light mode, in the same order.
@@ -41,8 +41,11 @@ def save(comparison: Comparison, folder: Path) -> list[Path]:
     place = {method: i for i, method in enumerate(comparison.methods)}
     files = []
     for chart in every(comparison):
-        figure = Figure(figsize=(5, 3.4), layout="constrained")
-        _draw(figure.subplots(), chart, place)
+        figure = Figure(figsize=(5, 3.8), layout="constrained")
+        ax = figure.subplots()
+        _draw(ax, chart, place)
+        if not chart.marks:
+            _legend(figure, *ax.get_legend_handles_labels(), "outside lower center")
         files.append(folder / f"{chart.name}.png")
         figure.savefig(files[-1], dpi=200)
     figure = Figure(layout="constrained")
@@ -61,7 +64,6 @@ def _draw_all(figure: Any, comparison: Comparison, place: dict[str, int]) -> Non
     lines = {}
     for ax, problem in zip(panels, comparison.problems, strict=False):
         _draw(ax, convergence(comparison, problem), place)
-        ax.get_legend().remove()
         absolute = comparison.unit(problem) == "absolute"
         unit = ", absolute" if absolute else ""
         ax.set(title=problem + unit, xlabel="", ylabel="")
@@ -74,7 +76,13 @@ def _draw_all(figure: Any, comparison: Comparison, place: dict[str, int]) -> Non
     figure.supylabel("median gap to the best known design", fontsize="small")
     named = [method for method in comparison.methods if method in lines]
     handles = [lines[method] for method in named]
-    figure.legend(handles, named, loc="outside upper center", ncols=4, fontsize="small")
+    _legend(figure, handles, named, "outside upper center")
+
+
+def _legend(figure: Any, handles: list[Any], names: list[str], place: str) -> None:
+    # Long handles show the dashes that tell lines of one colour apart.
+    style = dict(ncols=4, fontsize="small", handlelength=3)
+    figure.legend(handles, names, loc=place, **style)
 
 
 def _draw(ax, chart: Chart, place: dict[str, int]) -> None:
@@ -84,13 +92,7 @@ def _draw(ax, chart: Chart, place: dict[str, int]) -> None:
         if chart.marks:
             mark = MARKS[number // 8 % 4]
             ax.plot(series.x, series.y, mark, color=colour)
-            ax.annotate(
-                series.method,
-                (series.x[0], series.y[0]),
-                xytext=(6, -3),
-                textcoords="offset points",
-                fontsize="small",
-            )
+            _name(ax, chart, series)
             continue
         ax.plot(series.x, series.y, ls=dash, color=colour, label=series.method)
         if series.low is not None and series.high is not None:
@@ -112,6 +114,23 @@ def _draw(ax, chart: Chart, place: dict[str, int]) -> None:
         ax.set_yscale("log")
     if chart.shares:
         ax.set_ylim(-0.02, 1.02)
-    if not chart.marks and chart.series:
-        ax.legend(fontsize="x-small")
+    if chart.marks:
+        ax.margins(x=0.25)  # room for the names
     ax.grid(alpha=0.25)
+
+
+def _name(ax: Any, chart: Chart, mark: Series) -> None:
+    """Write the name of a mark on the side where the next one is farther."""
+    (a,), (b,) = mark.x, mark.y
+    beside = [o for o in chart.series if o is not mark and abs(o.y[0] - b) < 0.5]
+    apart = np.array([np.log(other.x[0] / a) for other in beside])
+    after = np.min(apart[apart >= 0], initial=np.inf)
+    left = after < np.min(-apart[apart < 0], initial=np.inf)
+    ax.annotate(
+        mark.method,
+        (a, b),
+        xytext=(-6 if left else 6, -3),
+        ha="right" if left else "left",
+        textcoords="offset points",
+        fontsize="small",
+    )
