@@ -64,17 +64,13 @@ def relative(comparison: Comparison) -> Chart:
 
     It has no series where random search was not run.
     """
-    series = []
-    for method in comparison.methods if comparison.random else ():
-        ratios = comparison.ratios(method)
-        if len(ratios):
-            series.append(_quartiles(method, ratios))
+    methods = comparison.methods if comparison.random else ()
     return Chart(
         "relative",
         "Gap relative to random search",
         "evaluations",
         f"median gap / {comparison.random}, with quartiles",
-        tuple(series),
+        tuple(_quartiles(method, comparison.ratios(method)) for method in methods),
         log_y=True,
     )
 
