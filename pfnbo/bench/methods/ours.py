@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import stats
 
 import pfnbo
 from pfnbo.bench.trace import Row, Trace
@@ -28,7 +29,7 @@ SURROGATES = {
     "pfn": pfnbo.PFN,
     "recalibrated": lambda: pfnbo.Recalibrated(pfnbo.GP()),
     "saas": pfnbo.SAAS,
-    "scale_mixture": pfnbo.ScaleMixture,
+    "scale_mixture": lambda: pfnbo.ScaleMixture(stats.burr12(2, 1)),
     "sghmc": pfnbo.SGHMC,
     "sparse": pfnbo.SparseVI,
     "student": pfnbo.TProcess,
