@@ -59,7 +59,7 @@ class Comparison:
         self.problems = tuple(sorted({p for p, _, _ in kept}))
         every = [run for run in runs.values() if run.problem in self.problems]
         self.seeds = tuple(sorted({s for _, _, s in kept}))
-        self.f_star = {name: _least(name, every) for name in self.problems}
+        self.f_star = {name: self._best(name, every) for name in self.problems}
         self.regrets = {
             key: regret(run, self.f_star[run.problem]) for key, run in self.runs.items()
         }
@@ -197,6 +197,14 @@ class Comparison:
         """Return in what a gap is told."""
         return "relative" if self.f_star[problem] else "absolute"
 
+    def _best(self, name: str, runs: Sequence[Run]) -> float:
+        """Return the best known value, of these runs where pfnbo has none."""
+        known = self.problem(name)
+        if known is not None:
+            return known.f_star
+        ends = [run.incumbents[-1] for run in runs if run.problem == name]
+        return float(min(ends)) if np.isfinite(min(ends)) else 0.0
+
     def _area(self, key: Key) -> float:
         run = self.runs[key]
         starts = [
@@ -211,15 +219,6 @@ class Comparison:
             ]
             start = float(max((c[0] for c in seen if len(c)), default=1.0))
         return area_under_curve(curve, start)
-
-
-def _least(name: str, runs: Sequence[Run]) -> float:
-    """Return the best known value of a problem, of these runs where pfnbo has none."""
-    try:
-        return problems.get(name).f_star
-    except ProblemError:
-        ends = [run.incumbents[-1] for run in runs if run.problem == name]
-        return float(min(ends)) if np.isfinite(min(ends)) else 0.0
 
 
 def _strangers(keys: Collection[Key]) -> dict[str, int]:

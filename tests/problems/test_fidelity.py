@@ -55,7 +55,7 @@ def test_correlations_of_the_levels(name):
     f = [[problem(x, k) for x in points] for k in range(len(problem.costs))]
     want = np.array(CORRELATIONS[name])
     error = np.abs(np.corrcoef(f)[-1][:-1] - want)
-    assert np.all(error <= 0.04 * (1 - want**2) + 0.002)
+    assert np.all(error <= np.minimum(0.03, 0.04 * (1 - want**2) + 0.002))
 
 
 @pytest.mark.parametrize("name", [n for n in VALUES if "levels" in VALUES[n]])
@@ -122,8 +122,11 @@ def test_levels_have_rising_costs_and_the_last_is_the_problem(name):
     assert f == problem.evaluate(problem.x_star)[0]
     assert problem.evaluate(problem.x_star, 0)[1].shape == g.shape
     centre = [d.at(0.4) for d in problem.space.values()]
-    (f, g), (cheap_f, cheap_g) = (problem.evaluate(centre, k) for k in (top, 0))
-    assert np.any(np.append(cheap_g, cheap_f) != np.append(g, f))
+    # On the floor of its valley the levels of this one agree.
+    agrees = name.startswith("branin_adjustable")
+    for x in [centre] if agrees else [centre, problem.x_star]:
+        (f, g), (cheap_f, cheap_g) = (problem.evaluate(x, k) for k in (top, 0))
+        assert np.any(np.append(cheap_g, cheap_f) != np.append(g, f))
 
 
 @pytest.mark.parametrize("fidelity", [-1, 2, 0.5, "low"])
