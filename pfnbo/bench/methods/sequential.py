@@ -91,7 +91,10 @@ def smac(
 
 
 def hebo(problem: Problem, x_init: np.ndarray, n_trials: int, seed: int) -> list[Row]:
-    """Run HEBO on the columns of the unit cube; it pins old packages.
+    """Run HEBO on the columns of the unit cube.
+
+    Its release 0.3.6 pins a NumPy older than JAX takes, but runs with a newer one:
+    `pip install --no-deps HEBO` beside what else it needs.
 
     Source: Cowen-Rivers et al. 2022, JAIR 74.
     """
