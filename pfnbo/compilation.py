@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 
 VARIABLE = "PFNBO_COMPILATION_CACHE"  # the cache is switched on at the doors only
+REGIONS = Path("/proc/sys/vm/max_map_count")  # of memory for a process, on Linux
 
 # For programs that no other program calls. LLVM's highest level of optimisation takes a
 # third more time than its first, and what it makes is no faster.
@@ -43,3 +44,20 @@ def enable_compilation_cache() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def make_room_for_programs() -> None:
+    """Forget all compiled programs when they take half of the process's memory regions.
+
+    A program of a search maps about a hundred regions and Linux lets a process have
+    some 65,000: searches in about fifteen spaces of different sizes would reach that
+    number, and LLVM then aborts the process.
+    """
+    try:
+        limit = int(REGIONS.read_text())
+        with open("/proc/self/maps") as regions:
+            used = sum(1 for _ in regions)
+    except (OSError, ValueError):  # no Linux
+        return
+    if used > limit / 2:
+        jax.clear_caches()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pfnbo import checks
-from pfnbo.compilation import enable_compilation_cache
+from pfnbo.compilation import enable_compilation_cache, make_room_for_programs
 from pfnbo.errors import SettingError
 from pfnbo.loop import Run, Stops
 from pfnbo.model import Surrogate
@@ -164,6 +164,7 @@ def optimize(
         study.attach(ledger)
         run.guess = run.guess and not study.constraint_names
     enable_compilation_cache()
+    make_room_for_programs()
     try:
         return run.loop(stops, batch_size, evaluators, progress)
     finally:

@@ -11,7 +11,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pfnbo.compilation import enable_compilation_cache, jit
+from pfnbo.compilation import (
+    enable_compilation_cache,
+    jit,
+    make_room_for_programs,
+)
 from pfnbo.data import bucket, pad
 from pfnbo.predictive import Mixture, Predictive
 from pfnbo.surrogates.pfn import PFN
@@ -67,6 +71,7 @@ class PFNRegressor(RegressorMixin, BaseEstimator):
             ValueError: when X, y or the bounds are no finite arrays of these shapes.
         """
         enable_compilation_cache()
+        make_room_for_programs()
         checks: dict[str, Any] = dict(y_numeric=True, ensure_min_samples=2)
         rows, out = validate_data(self, X, y, dtype=np.float64, **checks)  # type: ignore
         out = np.asarray(out, np.float64)

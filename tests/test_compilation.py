@@ -7,7 +7,12 @@ import sys
 import jax
 import pytest
 
-from pfnbo.compilation import VARIABLE, enable_compilation_cache
+from pfnbo import compilation, optimize
+from pfnbo.compilation import (
+    VARIABLE,
+    enable_compilation_cache,
+    make_room_for_programs,
+)
 
 RUN = """
 from pfnbo import optimize
@@ -39,3 +44,39 @@ def test_no_cache_where_it_is_unwanted_or_impossible(wish, tmp_path, monkeypatch
     before = jax.config.values["jax_compilation_cache_dir"]
     enable_compilation_cache()
     assert jax.config.values["jax_compilation_cache_dir"] == before
+
+
+@pytest.mark.skipif(not compilation.REGIONS.exists(), reason="needs Linux")
+@pytest.mark.parametrize(("limit", "held"), [("100", 0), ("1000000000", 1), ("?", 1)])
+def test_programs_are_forgotten_before_the_process_has_no_room(
+    limit, held, tmp_path, monkeypatch
+):
+    (tmp_path / "limit").write_text(limit)
+    monkeypatch.setattr(compilation, "REGIONS", tmp_path / "limit")
+    program = jax.jit(lambda x: x + 1)
+    assert program(1) == 2
+    make_room_for_programs()
+    assert program._cache_size() == held
+    assert program(2) == 3
+
+
+@pytest.mark.skipif(not compilation.REGIONS.exists(), reason="needs Linux")
+def test_a_search_makes_room_and_ends_as_it_would_without(tmp_path, monkeypatch):
+    def search():
+        return optimize(
+            lambda x: (x[0] - 0.3) ** 2,
+            [(0, 1)],
+            n_trials=5,
+            n_initial=3,
+            seed=0,
+            progress=False,
+        )
+
+    kept = jax.jit(lambda x: x + 1)
+    kept(1)
+    before = search()
+    assert kept._cache_size() == 1
+    (tmp_path / "limit").write_text("100")
+    monkeypatch.setattr(compilation, "REGIONS", tmp_path / "limit")
+    assert search().x == before.x
+    assert kept._cache_size() == 0

@@ -20,7 +20,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from pfnbo import checks
-from pfnbo.compilation import enable_compilation_cache
+from pfnbo.compilation import enable_compilation_cache, make_room_for_programs
 from pfnbo.errors import SettingError, SpaceError
 from pfnbo.ext.revealed import Revealed, Values, as_space, internal
 from pfnbo.model import Surrogate
@@ -200,6 +200,7 @@ class PFNBOSampler(BaseSampler):
         made_of = search_space, whens, names, maximize
         if self._engine is None or self._engine.made_of != made_of:
             enable_compilation_cache()
+            make_room_for_programs()
             optimizer = Optimizer(
                 as_space(search_space, whens),
                 n_constraints=names,
