@@ -115,7 +115,7 @@ def _draw(ax, chart: Chart, place: dict[str, int]) -> None:
     if chart.shares:
         ax.set_ylim(-0.02, 1.02)
     if chart.marks:
-        ax.margins(x=0.25)  # room for the names
+        ax.margins(x=0.35)  # room for the names
     ax.grid(alpha=0.25)
 
 
