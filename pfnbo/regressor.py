@@ -11,11 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pfnbo.compilation import (
-    enable_compilation_cache,
-    jit,
-    make_room_for_programs,
-)
+from pfnbo.compilation import enable_compilation_cache, jit, make_room_for_programs
 from pfnbo.data import bucket, pad
 from pfnbo.predictive import Mixture, Predictive
 from pfnbo.surrogates.pfn import PFN

@@ -1,4 +1,4 @@
-"""The compilation cache; processes of its own, since its switch is global."""
+"""The compilation cache, in processes of its own, and the room for programs."""
 
 import os
 import subprocess
@@ -8,11 +8,7 @@ import jax
 import pytest
 
 from pfnbo import compilation, optimize
-from pfnbo.compilation import (
-    VARIABLE,
-    enable_compilation_cache,
-    make_room_for_programs,
-)
+from pfnbo.compilation import VARIABLE, enable_compilation_cache, make_room_for_programs
 
 RUN = """
 from pfnbo import optimize
